@@ -1,0 +1,108 @@
+# One command does the job on a machine that has Python 3.11, pip and make; the rest is fetched, hash by hash.
+#
+#   make run     one night of all 43 departments through a real scheduler, then the summary; AS_OF=2026-11-21: the next
+#   make test    every test
+#   make up      keep the scheduler's UI and the report site running;  make down stops everything
+#   make bench   the measured budgets
+
+SHELL := /bin/sh
+.SHELLFLAGS := -eu -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Tests run on this many processes; each starts a database server of its own.
+JOBS ?= 2
+ARGS ?=
+
+RUNTIME := $(VENV)/.installed-runtime
+DEV := $(VENV)/.installed-dev
+
+export PYTHON
+
+.PHONY: help run up down psql test test-unit test-integration test-e2e test-system bench lint types format lock setup clean
+
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+
+run: $(RUNTIME)
+	@$(BIN)/creditflow night $(if $(AS_OF),--as-of $(AS_OF)) $(ARGS)
+
+up: $(RUNTIME)
+	@$(BIN)/creditflow up $(ARGS)
+
+down:
+	@test ! -x $(BIN)/creditflow || $(BIN)/creditflow down
+
+psql: $(RUNTIME)
+	@$(BIN)/creditflow psql
+
+setup: $(DEV)
+
+PYTEST = $(BIN)/python -m pytest $(ARGS)
+UNIT = tests/unit tests/registry
+INTEGRATION = tests/integration tests/quality tests/dbt tests/dags
+
+# All that needs nothing but Python packages.
+test: $(DEV)
+	$(PYTEST) -n $(JOBS) --dist loadgroup -m "not system" tests
+
+test-unit: $(DEV)
+	$(PYTEST) $(wildcard $(UNIT))
+
+test-integration: $(DEV)
+	$(PYTEST) -n $(JOBS) --dist loadgroup -m "not system" $(wildcard $(INTEGRATION))
+
+test-e2e: $(DEV)
+	$(PYTEST) -m "not system" $(wildcard tests/e2e)
+
+# Tests that need programs of the system's package manager (chromium, fonts, redis); see .ci/run.
+test-system: $(DEV)
+	$(PYTEST) -m system tests
+
+bench: $(DEV)
+	@$(BIN)/python -m bench $(ARGS)
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(MAKE) types
+
+types: $(DEV)
+	$(BIN)/mypy
+
+format: $(DEV)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Renew the locks from requirements/*.in. No index address is written into them.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
+lock: $(RUNTIME)
+	$(COMPILE) requirements/bootstrap.in -o requirements-bootstrap.lock
+	$(COMPILE) requirements/runtime.in -o requirements.lock
+	$(COMPILE) requirements/dev.in -o requirements-dev.lock
+
+clean: down
+	rm -rf $(VENV) .cache build *.egg-info
+
+$(VENV)/.installed-bootstrap: requirements-bootstrap.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed and was not found; set PYTHON=..." >&2; exit 2; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || $(PYTHON) -m venv --clear --without-pip $(VENV)
+	@$(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check install --quiet --root-user-action=ignore \
+		--require-hashes -r requirements-bootstrap.lock
+	@touch $@
+
+$(RUNTIME): requirements.lock requirements/install.sh $(VENV)/.installed-bootstrap
+	@echo "installing requirements.lock"
+	@requirements/install.sh $(VENV) requirements.lock
+	@$(BIN)/python requirements/link.py
+	@touch $@
+
+$(DEV): requirements-dev.lock $(RUNTIME)
+	@echo "installing requirements-dev.lock"
+	@requirements/install.sh $(VENV) requirements-dev.lock
+	@touch $@

@@ -1,0 +1,1 @@
+"""Control tables: connections, numbered migrations, and what the warehouse knows about the registry and its nights."""
