@@ -1,0 +1,437 @@
+"""The archive: what arrived, as it arrived, once; all that is interpreted later can be read again from here.
+
+Promises
+- Write once: `<department>/<feed>/<yyyy>/<batch_id>/data.<ext>` and `manifest.json`. Both are written under another
+  name and renamed; a delivery is in the archive when its manifest is, and a manifest is never changed.
+- The manifest holds all that ops.batch needs, so that a rebuild needs nothing else.
+- `original_sha256` is of the bytes as sent. Columns that may not be collected, and where a feed has an allow-list all
+  others, never reach the archive: the delivery is then stored as a table (CSV, or a JSON record per line) without them,
+  with the physical row numbers, and the manifest names what was cut.
+- A full disk or a missing permission is an ArchiveError that says so; nothing half-written stays.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import errno
+import hashlib
+import io
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, cast
+
+import fsspec
+
+from creditflow.connectors.delivery import Delivery
+from creditflow.readers import (
+    HEAD_BYTES,
+    ROW_NUMBER,
+    ReadError,
+    Section,
+    binding_encoding,
+    buffered,
+    choose_encoding,
+    detect_format,
+    read,
+)
+from creditflow.registry import Department, Feed
+from creditflow.settings import Settings
+
+CHUNK = 1 << 20
+SPOOL = 64 << 20
+_TABLES = ("csv", "xlsx", "xls", "html")
+
+
+class ArchiveError(Exception):
+    """The archive cannot take or give a delivery; zh and en say why and what the operator must do."""
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(f"{zh} / {en}")
+        self.zh, self.en = zh, en
+
+
+@dataclass(frozen=True)
+class Archived:
+    """A delivery in the archive. path: of the data, below the archive URL. fresh: False when it was there already."""
+
+    batch_id: str
+    path: str
+    manifest: dict[str, Any]
+    fresh: bool = True
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """What must not be stored: headings as sent, by name; refused: the reading fault that stopped the look-through."""
+
+    names: tuple[str, ...]
+    refused: ReadError | None = None
+
+
+def store(
+    settings: Settings, department: Department, feed: Feed, delivery: Delivery, batch_id: str, as_of: dt.date
+) -> Archived:
+    """Write a delivery and its manifest. delivery.stream is read to its end.
+
+    Raises ArchiveError (disk, permission, another delivery under this id) and whatever the stream raises.
+    """
+    assert delivery.stream is not None
+    shelf = _Shelf(settings)
+    room = f"{department.code}/{feed.name}/{as_of:%Y}/{batch_id}"
+    if shelf.exists(f"{room}/manifest.json"):
+        raise ArchiveError(f"归档中已有批次 {batch_id}", f"the archive already holds {batch_id}")
+    received = dt.datetime.now(dt.UTC)
+    stream, reason, form, encoding = _examine(delivery, feed)
+    cut = _Cut(())
+    if reason is None:
+        assert form is not None
+        stream, cut = _columns_to_cut(stream, feed, form, encoding)
+    counted = _Counted(stream)
+    source = cast("BinaryIO", counted)
+    if cut.names:
+        assert form is not None
+        stored_format = "csv" if form in _TABLES else "json"
+        written = shelf.write(f"{room}/data.{stored_format}", _without(source, feed, form, encoding, cut))
+        stored_encoding: str | None = "utf-8"
+    else:
+        stored_format, stored_encoding = form or "bin", encoding
+        written = shelf.write(f"{room}/data.{stored_format}", _chunks(source))
+    counted.drain()
+    refused = reason or cut.refused
+    manifest: dict[str, Any] = {
+        "manifest_version": 1,
+        "batch_id": batch_id,
+        "department": department.code,
+        "feed": feed.name,
+        "kind": feed.kind,
+        "channel": "manual_upload" if delivery.by_hand else department.channel,
+        "format": delivery.format or form or "bin",
+        "layout": feed.layout,
+        "delivery": feed.delivery,
+        "file": delivery.file,
+        "archive_path": written.path,
+        "sha256": written.sha256,
+        "original_sha256": counted.sha256(),
+        "original_bytes": counted.size,
+        "bytes": written.size,
+        "columns_cut": sorted({*cut.names, *delivery.columns_cut}),
+        "declared_rows": delivery.declared_rows,
+        "declared_sha256": delivery.declared_sha256,
+        "delivered_at": _moment(delivery.delivered_at or business_noon(settings, as_of)),
+        "received_at": _moment(received),
+        "as_of": as_of.isoformat(),
+        "watermark": delivery.watermark_after,
+        "stored_format": stored_format,
+        "stored_encoding": stored_encoding,
+        "encoding_found": encoding if form and encoding and binding_encoding(feed, form) is None else None,
+        "rewritten": bool(cut.names),
+        "refused": None if refused is None else refused.reason(),
+        "problem": delivery.problem,
+    }
+    shelf.write(f"{room}/manifest.json", iter([json.dumps(manifest, ensure_ascii=False, indent=1).encode()]))
+    return Archived(batch_id, written.path, manifest)
+
+
+def business_noon(settings: Settings, as_of: dt.date) -> dt.datetime:
+    """The time of a delivery that does not say its own: noon of the night's business date."""
+    return dt.datetime.combine(as_of, dt.time(12), settings.zone)
+
+
+def open_data(settings: Settings, path: str) -> BinaryIO:
+    """The stored bytes. Raises ArchiveError when they are gone or cannot be read."""
+    return _Shelf(settings).open(path)
+
+
+def verify(settings: Settings, manifest: dict[str, Any]) -> bool:
+    """Whether the stored bytes are still those of the manifest."""
+    digest = hashlib.sha256()
+    with open_data(settings, manifest["archive_path"]) as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest() == str(manifest["sha256"])
+
+
+def read_manifest(settings: Settings, archive_path: str) -> dict[str, Any]:
+    """The manifest beside stored data. Raises ArchiveError."""
+    path = f"{archive_path.rsplit('/', 1)[0]}/manifest.json"
+    with _Shelf(settings).open(path) as stream:
+        return cast("dict[str, Any]", json.loads(stream.read()))
+
+
+def manifests(settings: Settings, department: str | None = None, feed: str | None = None) -> Iterator[dict[str, Any]]:
+    """Every manifest in the archive (of a department, of a feed), by path: what a rebuild starts from."""
+    shelf = _Shelf(settings)
+    below = "/".join(part for part in (department, feed) if part)
+    for path in shelf.manifests(below):
+        with shelf.open(path) as stream:
+            yield json.loads(stream.read())
+
+
+def manifest_at(settings: Settings, path: str) -> dict[str, Any]:
+    """The manifest at a path below the archive URL. Raises ArchiveError."""
+    with _Shelf(settings).open(path) as stream:
+        return cast("dict[str, Any]", json.loads(stream.read()))
+
+
+def stored_ids(settings: Settings, department: str, feed: str) -> dict[str, str]:
+    """batch id -> path of its manifest, for every delivery of a feed that is complete in the archive."""
+    return {path.split("/")[-2]: path for path in _Shelf(settings).manifests(f"{department}/{feed}")}
+
+
+# --- what came, and what may stay ----------------------------------------------------------------------------------
+
+
+def _examine(delivery: Delivery, feed: Feed) -> tuple[BinaryIO, ReadError | None, str | None, str | None]:
+    """(the stream, seekable or with its head looked at; why it cannot be read; its format; its encoding)."""
+    stream = buffered(cast("BinaryIO", delivery.stream))
+    head = _head(stream)
+    try:
+        if delivery.format == "table":
+            return cast("BinaryIO", stream), None, "csv", "utf-8"
+        form = detect_format(delivery.file, head, feed.formats)
+        if form in ("xlsx", "xls", "xml"):
+            return cast("BinaryIO", stream), None, form, None
+        chosen = choose_encoding(stream, delivery.encoding or binding_encoding(feed, form))
+    except ReadError as problem:
+        return cast("BinaryIO", stream), problem, None, None
+    return cast("BinaryIO", stream), None, form, chosen.codec
+
+
+def _head(stream: io.BufferedReader) -> bytes:
+    if stream.seekable():
+        start = stream.tell()
+        head = stream.read(HEAD_BYTES)
+        stream.seek(start)
+        return head
+    return stream.peek(HEAD_BYTES)[:HEAD_BYTES]
+
+
+def _columns_to_cut(stream: BinaryIO, feed: Feed, form: str, encoding: str | None) -> tuple[BinaryIO, _Cut]:
+    """Look through the headings; returns the stream at its start (spooled when it could not go back)."""
+    try:
+        if form == "csv":
+            sample = _peek(stream, CHUNK)
+            for section in read(io.BytesIO(sample), feed, form, encoding):
+                return stream, _Cut(_names_to_cut(section))
+            return stream, _Cut(())
+    except ReadError:
+        return stream, _Cut(())
+    stream = _seekable(stream)
+    start = stream.tell()
+    names: set[str] = set()
+    refused: ReadError | None = None
+    try:
+        for section in read(stream, feed, form, encoding):
+            names.update(_names_to_cut(section))
+            if form in _TABLES:
+                break
+            for _ in section.rows:
+                pass
+    except ReadError as problem:
+        refused = problem
+    stream.seek(start)
+    if refused is None or names:
+        return stream, _Cut(tuple(sorted(names)), refused if names else None)
+    return stream, _Cut(())
+
+
+def _names_to_cut(section: Section) -> tuple[str, ...]:
+    found = section.headings
+    return tuple(section.cells[at].strip() for at, _ in (*found.forbidden, *found.cut))
+
+
+def _peek(stream: BinaryIO, size: int) -> bytes:
+    if stream.seekable():
+        start = stream.tell()
+        sample = stream.read(size)
+        stream.seek(start)
+        return sample
+    return cast("io.BufferedReader", stream).peek(size)
+
+
+def _seekable(stream: BinaryIO) -> BinaryIO:
+    if stream.seekable():
+        return stream
+    spool = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115 - handed over
+    while chunk := stream.read(CHUNK):
+        spool.write(chunk)
+    spool.seek(0)
+    return cast("BinaryIO", spool)
+
+
+def _without(stream: BinaryIO, feed: Feed, form: str, encoding: str | None, cut: _Cut) -> Iterator[bytes]:
+    """The delivery's rows without the columns to cut, as CSV (tables) or JSON lines (records), numbered."""
+    gone = set(cut.names)
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    table = form in _TABLES
+    try:
+        for section in read(stream, feed, form, encoding):
+            keep = [at for at, cell in enumerate(section.cells) if cell.strip() not in gone]
+            names = [section.cells[at] for at in keep]
+            if table:
+                writer.writerow([ROW_NUMBER, *names])
+            for number, cells in section.rows:
+                if not table:
+                    record = {name: cells[at] for name, at in zip(names, keep, strict=True) if cells[at]}
+                    out.write(json.dumps({ROW_NUMBER: number, **record}, ensure_ascii=False))
+                    out.write("\n")
+                elif len(cells) == len(section.cells):
+                    writer.writerow([number, *(cells[at] for at in keep)])
+                else:
+                    writer.writerow([number, *["#"] * (len(keep) + 1)])
+                if out.tell() > CHUNK:
+                    yield _taken(out)
+    except ReadError:
+        if cut.refused is None:
+            raise
+    yield _taken(out)
+
+
+def _taken(out: io.StringIO) -> bytes:
+    text = out.getvalue()
+    out.seek(0)
+    out.truncate()
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    while chunk := stream.read(CHUNK):
+        yield chunk
+
+
+class _Counted(io.RawIOBase):
+    """A stream that hashes and counts what is read from it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        self._took(data)
+        return len(data)
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._took(data)
+        return data
+
+    def _took(self, data: bytes) -> None:
+        self._digest.update(data)
+        self.size += len(data)
+
+    def drain(self) -> None:
+        """Read what nobody wanted, so that the hash is of the whole delivery."""
+        while self.read(CHUNK):
+            pass
+
+    def sha256(self) -> str:
+        """Of all that was read."""
+        return self._digest.hexdigest()
+
+
+def _moment(moment: dt.datetime) -> str:
+    return moment.isoformat()
+
+
+# --- the place ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Written:
+    path: str
+    sha256: str
+    size: int
+
+
+class _Shelf:
+    """The archive's filesystem: local folder or object store, by URL."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._fs, root = fsspec.core.url_to_fs(settings.archive_url)
+        self._root = str(root).rstrip("/")
+
+    def exists(self, path: str) -> bool:
+        return bool(self._fs.exists(f"{self._root}/{path}"))
+
+    def open(self, path: str) -> BinaryIO:
+        try:
+            return cast("BinaryIO", self._fs.open(f"{self._root}/{path}", "rb"))
+        except OSError as problem:
+            raise ArchiveError(
+                f"归档文件无法读取：{path}（{os.strerror(problem.errno or 0)}）", f"cannot read {path} from the archive"
+            ) from None
+
+    def write(self, path: str, chunks: Iterator[bytes]) -> _Written:
+        """Write under another name, then rename: the file is there complete or not at all."""
+        place = f"{self._root}/{path}"
+        folder, name = place.rsplit("/", 1)
+        draft = f"{folder}/.{name}.{secrets.token_hex(4)}.part"
+        digest, size = hashlib.sha256(), 0
+        with self._clear(draft):
+            self._fs.makedirs(folder, exist_ok=True)
+            with self._fs.open(draft, "wb") as out:
+                for chunk in chunks:
+                    out.write(chunk)
+                    digest.update(chunk)
+                    size += len(chunk)
+                out.flush()
+                if hasattr(out, "fileno"):
+                    os.fsync(out.fileno())
+            self._fs.mv(draft, place)
+        return _Written(path, digest.hexdigest(), size)
+
+    @contextmanager
+    def _clear(self, draft: str) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as problem:
+            self._forget(draft)
+            if isinstance(problem, OSError) and not isinstance(problem, TimeoutError | ConnectionError):
+                raise _storage_error(problem) from None
+            raise
+
+    def _forget(self, draft: str) -> None:
+        try:
+            if self._fs.exists(draft):
+                self._fs.rm(draft)
+            folder = draft.rsplit("/", 1)[0]
+            if self._fs.exists(folder) and not self._fs.ls(folder):
+                self._fs.rmdir(folder)
+        except OSError:
+            return
+
+    def manifests(self, below: str) -> list[str]:
+        depth = 4 - (below.count("/") + 1 if below else 0)
+        base = f"{self._root}/{below}".rstrip("/")
+        found = self._fs.glob(f"{base}{'/*' * depth}/manifest.json") if self._fs.exists(base) else []
+        return sorted(str(path)[len(self._root) + 1 :] for path in found)
+
+
+def _storage_error(problem: OSError) -> ArchiveError:
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ArchiveError(
+            "归档磁盘空间不足，本次交付未保存；请清理空间后重新运行",
+            "the archive's disk is full, nothing was stored: make room and run again",
+        )
+    if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return ArchiveError(
+            "没有归档目录的写入权限，本次交付未保存；请检查目录权限",
+            "no permission to write to the archive, nothing was stored: check the folder's rights",
+        )
+    return ArchiveError(
+        f"归档写入失败：{os.strerror(problem.errno or errno.EIO)}；本次交付未保存",
+        f"writing to the archive failed ({os.strerror(problem.errno or errno.EIO)}): nothing was stored",
+    )
