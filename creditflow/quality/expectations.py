@@ -1,0 +1,207 @@
+"""The only module that imports Great Expectations: validates a table of kept and broken rules, and hands back who failed.
+
+Promises
+- Every verdict comes from a Great Expectations result object: one expectation per rule, with severity and meta; an
+  expectation that is not in the suite yields nothing, whatever the table's column says.
+- All failing rows come back, as (batch_id, row_no), and never a value: result format COMPLETE, values excluded.
+- Great Expectations counts every rule in one query of its own. The failing rows of all rules are fetched by one more
+  (`table.failing_rows`, resolved once per validation and shared): its stock metric would scan once per rule and more.
+- An ephemeral context in memory: no project folder, no telemetry, no network but the warehouse.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+import great_expectations as gx
+from great_expectations.compatibility.sqlalchemy import sqlalchemy as sa
+from great_expectations.core.metric_domain_types import MetricDomainTypes
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+from great_expectations.expectations.expectation import ColumnMapExpectation
+from great_expectations.expectations.metrics.map_metric_provider import (
+    ColumnMapMetricProvider,
+    column_condition_partial,
+)
+from great_expectations.expectations.metrics.metric_provider import metric_value
+from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
+from great_expectations.validator.metric_configuration import MetricConfiguration
+from great_expectations.validator.validator import ValidationDependencies
+from sqlalchemy.dialects import postgresql
+
+ROW_KEY = ("batch_id", "row_no")
+"""Columns that name a row in every gate table."""
+
+CONDITION = "column_values.rule_kept"
+FAILING_ROWS = "table.failing_rows"
+
+
+class ExpectationProblem(Exception):
+    """Great Expectations could not evaluate a rule; the message names the rule and the kind of error, no value."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What Great Expectations decided about one rule.
+
+    rows: every failing (batch_id, row_no). evaluated: rows to which the rule applied.
+    """
+
+    rule_id: str
+    success: bool
+    evaluated: int
+    rows: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One rule to validate: the boolean column that shows it and what the result should carry."""
+
+    rule_id: str
+    column: str
+    severity: str
+    meta: Mapping[str, Any]
+
+
+class RuleKept(ColumnMapMetricProvider):  # type: ignore[misc]
+    """Condition metric: the rule's boolean column is true (null means: does not apply)."""
+
+    condition_metric_name = CONDITION
+
+    @column_condition_partial(engine=SqlAlchemyExecutionEngine)  # type: ignore[untyped-decorator]
+    def _sqlalchemy(cls, column: Any, **_: Any) -> Any:
+        return column
+
+
+class FailingRows(TableMetricProvider):  # type: ignore[misc]
+    """Table metric: column name -> keys of the rows in which it is false, for all boolean columns at once."""
+
+    metric_name = FAILING_ROWS
+
+    @metric_value(engine=SqlAlchemyExecutionEngine)  # type: ignore[untyped-decorator]
+    def _sqlalchemy(
+        cls,
+        execution_engine: SqlAlchemyExecutionEngine,
+        metric_domain_kwargs: dict[str, Any],
+        metrics: dict[str, Any],
+        **_: Any,
+    ) -> dict[str, list[dict[str, Any]]]:
+        table, _kwargs, _accessor = execution_engine.get_compute_domain(
+            metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE
+        )
+        names = [name for name in metrics["table.columns"] if name not in ROW_KEY]
+        failing: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+        if not names:
+            return failing
+        broken = [sa.case((sa.not_(sa.column(name)), sa.literal_column(str(n)))) for n, name in enumerate(names)]
+        query = (
+            sa.select(*(sa.column(name) for name in ROW_KEY), postgresql.array(broken))
+            .select_from(table)
+            .where(sa.not_(sa.and_(*(sa.column(name) for name in names))))
+        )
+        for batch_id, row_no, numbers in execution_engine.execute_query(query):
+            key = {"batch_id": batch_id, "row_no": row_no}
+            for number in numbers:
+                if number is not None:
+                    failing[names[number]].append(key)
+        return failing
+
+    @classmethod
+    def _get_evaluation_dependencies(
+        cls,
+        metric: MetricConfiguration,
+        configuration: Any = None,
+        execution_engine: Any = None,
+        runtime_configuration: dict[str, Any] | None = None,
+    ) -> dict[str, MetricConfiguration]:
+        return {
+            "table.columns": MetricConfiguration("table.columns", metric.metric_domain_kwargs, metric_value_kwargs=None)
+        }
+
+
+class ExpectRuleToHold(ColumnMapExpectation):  # type: ignore[misc]
+    """Expect a rule's boolean column to be true wherever the rule applies."""
+
+    map_metric: ClassVar[str] = CONDITION
+
+    def get_validation_dependencies(
+        self, execution_engine: Any = None, runtime_configuration: Any = None, **_: Any
+    ) -> ValidationDependencies:
+        """The stock counts, and the shared failing rows in place of two scans per rule."""
+        needed = super().get_validation_dependencies(execution_engine, runtime_configuration)
+        for suffix in ("unexpected_values", "unexpected_index_list", "unexpected_index_query"):
+            needed.metric_configurations.pop(f"{CONDITION}.{suffix}", None)
+        table = needed.metric_configurations["table.row_count"].metric_domain_kwargs
+        needed.set_metric_configuration(FAILING_ROWS, MetricConfiguration(FAILING_ROWS, table, metric_value_kwargs=None))
+        return needed
+
+    def _validate(self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None) -> Any:
+        rows = metrics[FAILING_ROWS][self.column]
+        return super()._validate(
+            {**metrics, f"{CONDITION}.unexpected_index_list": rows}, runtime_configuration, execution_engine
+        )
+
+
+class Validator:
+    """Validates the tables of one schema of a warehouse. Cheap to keep, costly to import: one per sweep."""
+
+    def __init__(self, warehouse_url: str, schema: str = "work") -> None:
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        scheme, _, rest = warehouse_url.partition("://")
+        if not scheme.startswith("postgres"):
+            raise ExpectationProblem("the warehouse must be PostgreSQL")
+        self._source = context.data_sources.add_postgres(
+            "warehouse",
+            connection_string=f"postgresql+psycopg2://{rest}",
+            create_temp_table=False,
+            kwargs={"connect_args": {"options": f"-csearch_path={schema}", "application_name": "creditflow expectations"}},
+        )
+
+    def validate(self, table: str, rules: Sequence[Expected], *, rows: int) -> Iterator[Outcome]:
+        """Validate one table. rows: how many it holds at most (so that every failing row comes back).
+
+        Raises ExpectationProblem when a rule could not be evaluated: no verdict is better than half of them.
+        """
+        asset = self._source.add_table_asset(name=table, table_name=table)
+        try:
+            batch = asset.add_batch_definition_whole_table("all").get_batch()
+            suite = gx.ExpectationSuite(name=table, expectations=[self._expectation(rule) for rule in rules])
+            found = batch.validate(suite, result_format=result_format(rows))
+            for result in found.results:
+                yield outcome(result)
+        finally:
+            self._source.delete_asset(table)
+
+    @staticmethod
+    def _expectation(rule: Expected) -> ExpectRuleToHold:
+        severity = "warning" if rule.severity == "flag" else "critical"
+        return ExpectRuleToHold(column=rule.column, severity=severity, meta={"rule_id": rule.rule_id, **rule.meta})
+
+
+def result_format(rows: int) -> dict[str, Any]:
+    """All failing keys, no value."""
+    return {
+        "result_format": "COMPLETE",
+        "unexpected_index_column_names": list(ROW_KEY),
+        "partial_unexpected_count": rows,
+        "exclude_unexpected_values": True,
+        "include_unexpected_rows": False,
+    }
+
+
+def outcome(result: Any) -> Outcome:
+    """One Great Expectations result as an Outcome. Raises ExpectationProblem when it holds an exception."""
+    rule_id = str(result.expectation_config.meta["rule_id"])
+    if result.exception_info and result.exception_info.get("raised_exception"):
+        raise ExpectationProblem(f"rule {rule_id} could not be evaluated")
+    body = result.result
+    rows = tuple((str(key["batch_id"]), int(key["row_no"])) for key in body.get("unexpected_index_list") or ())
+    if len(rows) != int(body["unexpected_count"] or 0):
+        raise ExpectationProblem(f"rule {rule_id}: {body['unexpected_count']} rows counted, {len(rows)} named")
+    return Outcome(rule_id, bool(result.success), int(body["element_count"]) - int(body["missing_count"] or 0), rows)

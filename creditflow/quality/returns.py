@@ -1,0 +1,796 @@
+"""Return workbooks: each department gets its own faulty rows back, marked and explained, and can send them in again.
+
+Promises
+- One workbook (XLSX) and one JSON twin per department and delivery under home/returns/<department>/<as_of>/, the same
+  bytes whenever it is written again for the same verdicts.
+- The rows are the department's own, read again from the archive by their physical number, under the Chinese headings of
+  the kind, so that the corrected workbook goes back in as it is: by `creditflow drop` or on the department's channel.
+- No personal number is in it: the cell holds the ciphertext under the format ****** and means the same number when it
+  comes back; a number that is itself wrong is left out and asked for again.
+- Department text is hostile: no cell is ever a formula, in this program or after an edit in a spreadsheet.
+- Rows that come back and were never returned, or belong to another department or feed, are told apart one by one
+  (`answer_faults_sql`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import xlsxwriter
+from psycopg2.extensions import cursor as Cursor  # noqa: N812
+from psycopg2.extras import RealDictCursor
+
+from creditflow.archive import ArchiveError, open_data, read_manifest
+from creditflow.identity.codes import is_personal
+from creditflow.identity.masking import holds_personal_number, mask_text
+from creditflow.identity.normal import normal_code
+from creditflow.identity.persons import PersonKeys
+from creditflow.ops.database import advisory_lock, transaction
+from creditflow.quality.indicators import rule_words
+from creditflow.quality.issues import DEFAULT_DUE_DAYS, RETURN_BATCH_HEADING, RETURN_ROW_HEADING
+from creditflow.quality.rulebook import Rule
+from creditflow.readers import ReadError, read
+from creditflow.registry import Column, Department, Feed, Kind, Registry, shape_of
+from creditflow.settings import Settings
+
+SUMMARY_SHEET, ROWS_SHEET, LISTS_SHEET = "汇总", "退回明细", "代码表"
+OPERATION_HEADING = "操作标识"
+GUIDE = (
+    ("退回序号", 8),
+    (RETURN_BATCH_HEADING, 24),
+    (RETURN_ROW_HEADING, 9),
+    ("规则编号", 24),
+    ("问题字段", 18),
+    ("问题说明", 40),
+    ("整改要求", 44),
+    ("建议值", 22),
+    ("整改期限", 12),
+)
+"""Headings beside the data, with column widths; sources/_layouts.yml knows them, so a reader takes them for what they are."""
+
+RAW_HEADING = "原行内容"
+UNKNOWN_DATE = "未知（该年工作日历尚未发布）"
+HIDDEN = "******"
+_CODE_TYPES = ("uscc", "org_code", "reg_no", "tax_no")
+_FORMULA = re.compile(r"^\s*[=+\-@\t\r\n|%]")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One rule that one row broke. column: canonical name of the field to mark, '' for the row as a whole."""
+
+    rule_id: str
+    severity: str
+    column: str
+    reason_zh: str
+    reason_en: str
+    remedy_zh: str
+    remedy_en: str
+    return_code: str
+    due_days: int
+
+
+@dataclass(frozen=True)
+class OwnRow:
+    """A row as the department sent it. values: by canonical column; others: by the department's own heading, where the
+    heading is no column by itself; raw: the cells as one text, for a row that does not fit its headings."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
+    operation: str = ""
+    raw: str = ""
+
+
+@dataclass(frozen=True)
+class ReturnedRow:
+    """A faulty row on its way back."""
+
+    row_no: int
+    verdict: str
+    record_key: str | None
+    faults: tuple[Fault, ...]
+    suggestion: Mapping[str, str] | None
+    own: OwnRow
+
+
+@dataclass(frozen=True)
+class Return:
+    """One delivery on its way back: all that both forms are made of."""
+
+    batch: Mapping[str, Any]
+    department: Department
+    feed: Feed
+    kind: Kind
+    as_of: dt.date
+    rows: tuple[ReturnedRow, ...]
+    due: Mapping[int, dt.date | None]
+    lists: Mapping[str, tuple[str, ...]]
+
+    def due_on(self, row: ReturnedRow) -> dt.date | None:
+        """The nearest deadline of a row; None when it is unknown."""
+        return self.due.get(min((fault.due_days for fault in row.faults), default=DEFAULT_DUE_DAYS))
+
+    @property
+    def faults(self) -> int:
+        """Faults in all rows."""
+        return sum(len(row.faults) for row in self.rows)
+
+
+def write_returns(settings: Settings, registry: Registry, as_of: dt.date) -> list[Path]:
+    """Write what goes back for the deliveries judged up to `as_of`; returns the files of that date, workbook and twin.
+
+    A delivery goes back once: on the first date on which this runs after its verdicts. Running it again for the same
+    date writes the same bytes. Remembers each in quality.return_file; `sweep_issues` makes the issues 'returned'.
+    """
+    rules = rule_words(settings, registry)
+    with transaction(settings, "returns") as conn, conn.cursor(cursor_factory=RealDictCursor) as cursor:
+        advisory_lock(conn, "creditflow.issues")
+        paths: list[Path] = []
+        for batch in _batches(cursor, as_of):
+            if batch["department"] in registry.all() and batch["feed"] in registry.all()[batch["department"]].feeds:
+                paths += _write(settings, cursor, make_return(settings, registry, cursor, batch, as_of, rules))
+        return paths
+
+
+def _batches(cursor: Cursor, as_of: dt.date) -> list[dict[str, Any]]:
+    """Deliveries with something to mend that did not go back before this date."""
+    cursor.execute(
+        """
+        select b.*
+        from ops.batch b
+        left join quality.return_file f using (batch_id)
+        where b.as_of <= %(as_of)s and b.state in ('accepted', 'partly_accepted', 'held', 'refused')
+          and (f.batch_id is null or f.as_of = %(as_of)s)
+          and (b.state in ('held', 'refused')
+               or exists (select from quality.row_verdict v where v.batch_id = b.batch_id and v.verdict in ('rejected', 'flagged')))
+        order by b.department, b.feed, b.delivered_at, b.batch_id
+        """,
+        {"as_of": as_of},
+    )
+    return list(cursor.fetchall())  # type: ignore[arg-type]
+
+
+def make_return(
+    settings: Settings,
+    registry: Registry,
+    cursor: Cursor,
+    batch: Mapping[str, Any],
+    as_of: dt.date,
+    rules: Mapping[str, Rule],
+) -> Return:
+    """Everything that goes back for one delivery. cursor: a RealDictCursor. Reads verdicts and the archive."""
+    department = registry.all()[batch["department"]]
+    feed = department.feeds[batch["feed"]]
+    kind = registry.kinds[feed.kind]
+    cursor.execute(
+        """
+        select v.row_no, v.verdict, v.record_key::text, v.rule_ids, v.fields, v.payload, v.suggestion,
+               array(select r.severity from unnest(v.rule_ids) with ordinality as u(rule_id, place)
+                     left join quality.rule_result r on r.batch_id = v.batch_id and r.rule_id = u.rule_id
+                     order by u.place) as severities
+        from quality.row_verdict v
+        where v.batch_id = %s and v.verdict in ('rejected', 'flagged')
+        order by v.row_no, v.verdict desc
+        """,
+        (batch["batch_id"],),
+    )
+    verdicts: list[dict[str, Any]] = list(cursor.fetchall())  # type: ignore[arg-type]
+    faulty = {line["row_no"]: _faults(line, rules, kind) for line in verdicts}
+    wanted = {row_no for row_no, faults in faulty.items() if faults}
+    own = own_rows(settings, feed, batch, wanted)
+    rows = tuple(
+        ReturnedRow(
+            row_no=line["row_no"],
+            verdict=line["verdict"],
+            record_key=line["record_key"],
+            faults=faulty[line["row_no"]],
+            suggestion=line["suggestion"],
+            own=own.get(line["row_no"]) or _from_payload(line["payload"]),
+        )
+        for line in verdicts
+        if line["row_no"] in wanted
+    )
+    days = sorted({fault.due_days for row in rows for fault in row.faults} | {DEFAULT_DUE_DAYS})
+    cursor.execute(
+        "select d.days, ops.add_workdays(%s, d.days) as due_on from unnest(%s::integer[]) as d(days)",
+        (batch["as_of"], days),
+    )
+    due: dict[int, dt.date | None] = {line["days"]: line["due_on"] for line in cursor.fetchall()}  # type: ignore[call-overload]
+    return Return(batch, department, feed, kind, as_of, rows, due, code_lists(settings, kind))
+
+
+def code_lists(settings: Settings, kind: Kind) -> dict[str, tuple[str, ...]]:
+    """Values of the code lists that a kind's columns use, in file order."""
+    from creditflow.quality.rulebook import load_lists
+
+    known = load_lists(settings.project)
+    return {column.list: known[column.list] for column in kind.columns if column.list and column.list in known}
+
+
+def _faults(line: Mapping[str, Any], rules: Mapping[str, Rule], kind: Kind) -> tuple[Fault, ...]:
+    """The faults of a verdict's row that the department can mend, by rule."""
+    found = []
+    for rule_id, severity in zip(line["rule_ids"], line["severities"], strict=True):
+        if severity not in ("reject", "flag"):
+            continue
+        rule = rules.get(rule_id)
+        blamed = [*rule.fields] if rule else list(line["fields"])
+        column = next((name for name in blamed if name in kind.by_name), "")
+        found.append(
+            Fault(
+                rule_id=rule_id,
+                severity=severity,
+                column=column,
+                reason_zh=rule.title_zh if rule else rule_id,
+                reason_en=rule.title_en if rule else rule_id,
+                remedy_zh=rule.remedy_zh if rule else "请核对后重新报送。",
+                remedy_en=rule.remedy_en if rule else "Check the row and send it again.",
+                return_code=rule.return_code if rule else "E99",
+                due_days=rule.due_days if rule else DEFAULT_DUE_DAYS,
+            )
+        )
+    return tuple(fault for fault in found if fault.due_days > 0)
+
+
+# --- the department's own row ---------------------------------------------------------------------------------------
+
+
+def own_rows(settings: Settings, feed: Feed, batch: Mapping[str, Any], row_nos: Iterable[int]) -> dict[int, OwnRow]:
+    """Rows of an archived delivery by physical row number, as the department wrote them (personal numbers in clear:
+    keep them in memory). Rows that can no longer be read are missing from the answer."""
+    wanted = set(row_nos)
+    found: dict[int, OwnRow] = {}
+    if not wanted:
+        return found
+    last = max(wanted)
+    try:
+        manifest = read_manifest(settings, batch["archive_path"])
+        with open_data(settings, batch["archive_path"]) as stream:
+            for section in read(stream, feed, manifest["stored_format"], manifest["stored_encoding"]):
+                for number, cells in section.rows:
+                    if number in wanted:
+                        found[number] = _own_row(feed, section.cells, section.headings.targets, cells)
+                    if number >= last:
+                        return found
+    except (ArchiveError, ReadError, FileNotFoundError):
+        return found
+    return found
+
+
+def _own_row(feed: Feed, names: Sequence[str], targets: Sequence[str | None], cells: Sequence[str]) -> OwnRow:
+    if len(cells) != len(names):
+        return OwnRow(raw=" | ".join(cells))
+    values: dict[str, str] = {}
+    others: dict[str, str] = {}
+    operation = ""
+    for name, target, cell in zip(names, targets, cells, strict=True):
+        if target is None or not cell.strip():
+            continue
+        if target == "@op":
+            operation = feed.lookups.get("@op", {}).get(cell.strip(), cell.strip())
+        elif target.startswith("@"):
+            continue
+        elif target.startswith("shape:"):
+            routes = feed.by_shape[target.removeprefix("shape:")]
+            for column in routes.get(shape_of(cell), routes["otherwise"]):
+                values.setdefault(column, cell)
+        elif target.startswith("source:"):
+            others[name.strip()] = cell
+        else:
+            values.setdefault(target, cell)
+    return OwnRow(values, others, operation)
+
+
+def _from_payload(payload: Mapping[str, Any] | None) -> OwnRow:
+    """The masked row of the verdict, when the archive no longer has the delivery."""
+    return OwnRow({name: str(value) for name, value in (payload or {}).items() if isinstance(value, str)})
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def _write(settings: Settings, cursor: Cursor, one: Return) -> list[Path]:
+    batch_id = one.batch["batch_id"]
+    folder = settings.home / "returns" / one.department.code / one.as_of.isoformat()
+    keys = settings.keys()
+    protect = PersonKeys(keys.hmac, keys.cipher, keys.key_id)
+    if not one.rows and one.batch["state"] not in ("held", "refused"):
+        return []
+    workbook, twin = workbook_bytes(one, protect), twin_bytes(one)
+    paths = [folder / f"{batch_id}.xlsx", folder / f"{batch_id}.json"]
+    for path, content in zip(paths, (workbook, twin), strict=True):
+        _replace(path, content)
+    hashes = [hashlib.sha256(content).hexdigest() for content in (workbook, twin)]
+    below = [path.relative_to(settings.home / "returns").as_posix() for path in paths]
+    cursor.execute(
+        """
+        insert into quality.return_file as f
+            (batch_id, department, feed, as_of, rows_returned, faults, workbook, workbook_sha256, twin, twin_sha256)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        on conflict (batch_id) do update
+        set rows_returned = excluded.rows_returned, faults = excluded.faults, workbook = excluded.workbook,
+            workbook_sha256 = excluded.workbook_sha256, twin = excluded.twin, twin_sha256 = excluded.twin_sha256
+        """,
+        (
+            batch_id,
+            one.department.code,
+            one.feed.name,
+            one.as_of,
+            len({row.row_no for row in one.rows}),
+            one.faults,
+            below[0],
+            hashes[0],
+            below[1],
+            hashes[1],
+        ),
+    )
+    return paths
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file complete or not at all; readable by its owner only: it holds names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def shown_value(column: Column | None, value: str, protect: PersonKeys, *, at_fault: bool) -> tuple[str, bool]:
+    """(what the cell holds, whether something was hidden). A personal number becomes its ciphertext, or nothing when it
+    is itself at fault; personal numbers inside other text become ***."""
+    if not value:
+        return "", False
+    if column is not None and column.type == "person_id":
+        cipher = protect.protect(value).cipher
+        return ("" if at_fault or cipher is None else cipher), True
+    if column is not None and column.type in _CODE_TYPES:
+        return ("", True) if _may_be_personal(value) else (value, False)
+    if holds_personal_number(value):
+        return mask_text(value), True
+    return value, False
+
+
+def _may_be_personal(code: str) -> bool:
+    """Whether a personal number stands where a code belongs; in doubt it does."""
+    return shape_of(code) == "resident_id" or is_personal(normal_code(code))
+
+
+def twin_bytes(one: Return) -> bytes:
+    """The JSON twin: the same rows and faults for a program. Personal numbers are masked, not enciphered."""
+    batch = one.batch
+    rows = []
+    for row in one.rows:
+        due = one.due_on(row)
+        rows.append(
+            {
+                "batch_id": batch["batch_id"],
+                "row_no": row.row_no,
+                "record_id": row.record_key,
+                "severity": row.verdict,
+                "due_at": due.isoformat() if due else None,
+                "suggestion": row.suggestion,
+                "faults": [
+                    {
+                        "rule_id": fault.rule_id,
+                        "return_code": fault.return_code,
+                        "severity": fault.severity,
+                        "field": fault.column or None,
+                        "field_code": one.kind.by_name[fault.column].code if fault.column else None,
+                        "value_masked": _masked(one.kind, fault.column, row.own),
+                        "message_zh": fault.reason_zh,
+                        "message_en": fault.reason_en,
+                        "remedy_zh": fault.remedy_zh,
+                        "remedy_en": fault.remedy_en,
+                    }
+                    for fault in row.faults
+                ],
+                "values": {name: _masked(one.kind, name, row.own) for name in row.own.values},
+            }
+        )
+    default = one.due.get(DEFAULT_DUE_DAYS)
+    document = {
+        "batch_id": batch["batch_id"],
+        "department": one.department.code,
+        "department_zh": one.department.name_zh,
+        "feed": one.feed.name,
+        "kind": one.kind.name,
+        "file": batch["file"],
+        "state": batch["state"],
+        "delivered_at": batch["delivered_at"].isoformat(),
+        "returned_at": one.as_of.isoformat(),
+        "due_at": default.isoformat() if default else None,
+        "counts": {
+            name: batch[f"rows_{name}"]
+            for name in ("read", "accepted", "rejected", "held", "out_of_scope", "duplicate")
+        },
+        "reasons": [{key: item[key] for key in ("code", "zh", "en") if key in item} for item in batch["reasons"]],
+        "rows": rows,
+    }
+    return (json.dumps(document, ensure_ascii=False, indent=1, sort_keys=False) + "\n").encode()
+
+
+def _masked(kind: Kind, name: str, own: OwnRow) -> str | None:
+    value = own.values.get(name)
+    if value is None:
+        return None
+    column = kind.by_name.get(name)
+    if column is not None and column.type == "person_id":
+        return HIDDEN
+    if column is not None and column.type in _CODE_TYPES and _may_be_personal(value):
+        return HIDDEN
+    return mask_text(value)
+
+
+def workbook_bytes(one: Return, protect: PersonKeys) -> bytes:
+    """The workbook: summary, faulty rows, code lists."""
+    target = io.BytesIO()
+    book = xlsxwriter.Workbook(
+        target, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    )
+    book.set_properties(
+        {"title": f"退回清单 {one.batch['batch_id']}", "created": dt.datetime.combine(one.as_of, dt.time())}
+    )
+    styles = _Styles(book)
+    _Summary(one, book, styles).write()
+    if one.rows:
+        _Rows(one, book, styles, protect).write()
+        _write_lists(one, book, styles)
+    book.close()
+    return target.getvalue()
+
+
+class _Styles:
+    """The few formats of the workbook. Data cells are text; `danger` carries the spreadsheet's own apostrophe."""
+
+    def __init__(self, book: Any) -> None:
+        text = {
+            "num_format": "@",
+            "text_wrap": True,
+            "valign": "top",
+            "border": 1,
+            "border_color": "#BFBFBF",
+            "font_size": 10,
+        }
+        wrong = {"bg_color": "#FFD9D9", "font_color": "#9C0006", "bold": True}
+        hidden = {"num_format": f'"{HIDDEN}";"{HIDDEN}";"{HIDDEN}";"{HIDDEN}"', "font_color": "#7F7F7F"}
+        self.title = book.add_format({"bold": True, "font_size": 15})
+        self.label = book.add_format({"bold": True, "valign": "top"})
+        self.plain = book.add_format({"text_wrap": True, "valign": "top"})
+        self.heading = book.add_format(
+            {"bold": True, "bg_color": "#D9E2F3", "border": 1, "text_wrap": True, "valign": "vcenter"}
+        )
+        self.guide_heading = book.add_format(
+            {"bold": True, "bg_color": "#E7E6E6", "border": 1, "text_wrap": True, "valign": "vcenter"}
+        )
+        self.guide = book.add_format({**text, "bg_color": "#F7F7F7"})
+        self.text = book.add_format(text)
+        self.danger = book.add_format({**text, "quote_prefix": True})
+        self.wrong = book.add_format({**text, **wrong})
+        self.wrong_danger = book.add_format({**text, **wrong, "quote_prefix": True})
+        self.hidden = book.add_format({**text, **hidden})
+
+    def cell(self, value: str, *, at_fault: bool) -> Any:
+        """The format of a data cell."""
+        dangerous = bool(_FORMULA.match(value))
+        if at_fault:
+            return self.wrong_danger if dangerous else self.wrong
+        return self.danger if dangerous else self.text
+
+
+class _Summary:
+    """The first sheet: what came, what goes back, until when, and how to send it in again."""
+
+    def __init__(self, one: Return, book: Any, styles: _Styles) -> None:
+        self.one, self.styles = one, styles
+        self.sheet = book.add_worksheet(SUMMARY_SHEET)
+        self.line = 0
+
+    def write(self) -> None:
+        """All of it."""
+        one, batch, sheet = self.one, self.one.batch, self.sheet
+        sheet.set_column(0, 0, 26)
+        sheet.set_column(1, 1, 44)
+        sheet.set_column(2, 2, 10)
+        sheet.set_column(3, 3, 60)
+        sheet.write_string(0, 0, "公共信用信息退回清单", self.styles.title)
+        self.line = 2
+        due = one.due.get(DEFAULT_DUE_DAYS)
+        days = sorted({fault.due_days for row in one.rows for fault in row.faults})
+        self.say("报送部门", one.department.name_zh)
+        self.say("数据项", f"{one.kind.title_zh}（{one.feed.name}）")
+        self.say("批次", batch["batch_id"])
+        self.say("文件", batch["file"])
+        self.say("报送时间", batch["delivered_at"].strftime("%Y-%m-%d %H:%M"))
+        self.say("退回日期", one.as_of.isoformat())
+        if len(days) > 1:
+            self.say("整改期限", "见“退回明细”各行")
+        else:
+            only = one.due.get(days[0]) if days else due
+            self.say("整改期限", f"{only.isoformat()} 前" if only else UNKNOWN_DATE)
+        self.say("批次状态", _STATES[batch["state"]])
+        self.say(
+            "行数",
+            f"读取 {batch['rows_read']:,}，接收 {batch['rows_accepted']:,}，退回 {batch['rows_rejected']:,}，暂扣 {batch['rows_held']:,}，"
+            f"不属本市或不归集 {batch['rows_out_of_scope']:,}，重复 {batch['rows_duplicate']:,}",
+        )
+        for reason in batch["reasons"] if batch["state"] in ("held", "refused") else ():
+            self.say("暂扣原因", str(reason.get("zh", "")))
+        self.line += 1
+        if one.rows:
+            self.rules()
+        self.how_to()
+        self.sheet.set_landscape()
+        self.sheet.set_paper(9)
+        self.sheet.fit_to_pages(1, 0)
+
+    def say(self, label: str, text: str) -> None:
+        """One line: what and its value."""
+        self.sheet.write_string(self.line, 0, label, self.styles.label)
+        self.sheet.write_string(self.line, 1, text, self.styles.plain)
+        self.line += 1
+
+    def rules(self) -> None:
+        """Faults by rule, the most frequent first."""
+        counted: dict[str, tuple[Fault, int]] = {}
+        for row in self.one.rows:
+            for fault in row.faults:
+                counted[fault.rule_id] = (fault, counted.get(fault.rule_id, (fault, 0))[1] + 1)
+        for at, heading in enumerate(("规则", "问题", "行数", "怎样整改")):
+            self.sheet.write_string(self.line, at, heading, self.styles.heading)
+        self.line += 1
+        for rule_id, (fault, rows) in sorted(counted.items(), key=lambda item: (-item[1][1], item[0])):
+            must = "必须更正" if fault.severity == "reject" else "请核实"
+            self.sheet.write_string(self.line, 0, rule_id, self.styles.text)
+            self.sheet.write_string(self.line, 1, f"{fault.reason_zh}（{must}）", self.styles.text)
+            self.sheet.write_number(self.line, 2, rows, self.styles.text)
+            self.sheet.write_string(self.line, 3, fault.remedy_zh, self.styles.text)
+            self.line += 1
+        self.line += 1
+
+    def how_to(self) -> None:
+        """How to mend and send it in again."""
+        self.sheet.write_string(self.line, 0, "怎样再次报送", self.styles.label)
+        lines = _HOW_TO if self.one.rows else _HOW_TO_BATCH
+        for number, text in enumerate(lines, 1):
+            self.sheet.merge_range(self.line, 1, self.line, 3, "", self.styles.plain)
+            self.sheet.write_string(self.line, 1, f"{number}. {text}", self.styles.plain)
+            self.line += 1
+
+
+_STATES = {"accepted": "已接收", "partly_accepted": "部分接收", "held": "整批暂扣", "refused": "整批退回"}
+
+_HOW_TO = (
+    "在“退回明细”中直接修改红色单元格；有下拉列表的请从列表中选取。",
+    "不要改动灰色的“退回批次”“退回行号”两列：系统凭它们核对并自动销号；其余灰色列仅供参考。",
+    "不需要再次报送的行请整行删除；请勿在本表中添加其他数据，新增数据请按平时渠道报送。",
+    f"个人证件号码显示为 {HIDDEN}，保持不动即沿用原号码；证件号码本身有误的单元格已清空，请重新填写。",
+    "保存后按平时渠道报送本文件，或交市信用办导入；校验通过后问题自动关闭。",
+)
+_HOW_TO_BATCH = (
+    "本批数据未能按行判定，原因见上。请按原因整改后整批重新报送。",
+    "重新报送并校验通过后问题自动关闭；如认为数据无误，请联系市信用办说明理由。",
+)
+
+
+class _Rows:
+    """The second sheet: the department's own rows, marked."""
+
+    def __init__(self, one: Return, book: Any, styles: _Styles, protect: PersonKeys) -> None:
+        self.one, self.styles, self.protect = one, styles, protect
+        self.sheet = book.add_worksheet(one.feed.sheet or ROWS_SHEET)
+        self.columns = _columns_sent(one)
+        self.others = sorted({name for row in one.rows for name in row.own.others})
+        self.raw = any(row.own.raw for row in one.rows)
+        self.first = len(GUIDE) + 1
+        self.places = {column.name: self.first + at for at, column in enumerate(self.columns)}
+
+    def write(self) -> None:
+        """Headings, rows, drop-down lists."""
+        self._headings()
+        for number, row in enumerate(self._merged(), 1):
+            self._row(number, row)
+        self._choices(len(self.one.rows))
+        self.sheet.freeze_panes(1, 3)
+        self.sheet.set_landscape()
+        self.sheet.set_paper(9)
+        self.sheet.repeat_rows(0)
+
+    def _merged(self) -> list[ReturnedRow]:
+        """One row per row number: what was rejected and flagged on it together."""
+        merged: dict[int, ReturnedRow] = {}
+        for row in self.one.rows:
+            known = merged.get(row.row_no)
+            merged[row.row_no] = row if known is None else _joined(known, row)
+        return list(merged.values())
+
+    def _headings(self) -> None:
+        for at, (heading, width) in enumerate(GUIDE):
+            self.sheet.set_column(at, at, width)
+            self.sheet.write_string(0, at, heading, self.styles.guide_heading)
+        self.sheet.write_string(0, len(GUIDE), OPERATION_HEADING, self.styles.heading)
+        for column, at in zip(self.columns, self.places.values(), strict=True):
+            self.sheet.set_column(at, at, 24 if column.type in ("text", "uscc", "document_no") else 16)
+            self.sheet.write_string(0, at, column.zh, self.styles.heading)
+        after = self.first + len(self.columns)
+        for at, name in enumerate(self.others, after):
+            self.sheet.write_string(0, at, name, self.styles.heading)
+        if self.raw:
+            self.sheet.write_string(0, after + len(self.others), RAW_HEADING, self.styles.guide_heading)
+
+    def _row(self, number: int, row: ReturnedRow) -> None:
+        one, sheet, styles = self.one, self.sheet, self.styles
+        due = one.due_on(row)
+        suggestion = row.suggestion or {}
+        column = one.kind.by_name.get(suggestion.get("field", ""))
+        guide = (
+            str(number),
+            one.batch["batch_id"],
+            str(row.row_no),
+            "\n".join(fault.rule_id for fault in row.faults),
+            "\n".join(one.kind.by_name[fault.column].zh if fault.column else "整行" for fault in row.faults),
+            "\n".join(fault.reason_zh for fault in row.faults),
+            "\n".join(fault.remedy_zh for fault in row.faults),
+            f"{column.zh}：{suggestion['value']}" if column is not None and "value" in suggestion else "",
+            due.isoformat() if due else UNKNOWN_DATE,
+        )
+        for at, text in enumerate(guide):
+            sheet.write_string(number, at, text, styles.guide)
+        sheet.write_string(number, len(GUIDE), _operation(row), styles.text)
+        faults: dict[str, list[Fault]] = {}
+        for fault in row.faults:
+            faults.setdefault(fault.column, []).append(fault)
+        for column in self.columns:
+            self._cell(number, column, row.own.values.get(column.name, ""), faults.get(column.name, []))
+        for at, name in enumerate(self.others, self.first + len(self.columns)):
+            text, _ = shown_value(None, row.own.others.get(name, ""), self.protect, at_fault=False)
+            sheet.write_string(number, at, text, styles.cell(text, at_fault=False))
+        if self.raw:
+            text = mask_text(row.own.raw)
+            sheet.write_string(
+                number, self.first + len(self.columns) + len(self.others), text, styles.cell(text, at_fault=False)
+            )
+
+    def _cell(self, number: int, column: Column, value: str, faults: Sequence[Fault]) -> None:
+        at = self.places[column.name]
+        text, hidden = shown_value(column, value, self.protect, at_fault=bool(faults))
+        if hidden and column.type == "person_id" and text:
+            self.sheet.write_string(number, at, text, self.styles.hidden)
+            return
+        if text or faults:
+            self.sheet.write_string(number, at, text, self.styles.cell(text, at_fault=bool(faults) or hidden))
+        notes = [f"{fault.reason_zh}。{fault.remedy_zh}" for fault in faults]
+        if hidden:
+            notes.append("出于个人信息保护，原内容不回显，请重新填写。")
+        if notes:
+            self.sheet.write_comment(number, at, "\n".join(notes), {"author": "市信用办", "x_scale": 2})
+
+    def _choices(self, rows: int) -> None:
+        """Drop-down lists where a code list applies; several values in a cell stay possible (a warning, no refusal)."""
+        for place, name in enumerate(self.one.lists):
+            values = self.one.lists[name]
+            source = f"={LISTS_SHEET}!${_letter(place)}$2:${_letter(place)}${len(values) + 1}"
+            for column in self.columns:
+                if column.list == name:
+                    at = self.places[column.name]
+                    self.sheet.data_validation(
+                        1,
+                        at,
+                        rows,
+                        at,
+                        {
+                            "validate": "list",
+                            "source": source,
+                            "error_type": "warning",
+                            "error_title": "不在代码表中",
+                            "error_message": f"请从列表中选取“{column.zh}”的值；多个值用英文分号隔开。"[:255],
+                        },
+                    )
+        self.sheet.data_validation(
+            1, len(GUIDE), rows, len(GUIDE), {"validate": "list", "source": ["I", "U", "D", "W", "R"]}
+        )
+
+
+def _joined(first: ReturnedRow, second: ReturnedRow) -> ReturnedRow:
+    known = {fault.rule_id for fault in first.faults}
+    more = tuple(fault for fault in second.faults if fault.rule_id not in known)
+    verdict = "rejected" if "rejected" in (first.verdict, second.verdict) else first.verdict
+    return ReturnedRow(
+        first.row_no, verdict, first.record_key, first.faults + more, first.suggestion or second.suggestion, first.own
+    )
+
+
+def _operation(row: ReturnedRow) -> str:
+    """What the corrected row will be: a rejected row stays what it was, an accepted one is corrected."""
+    sent = row.own.operation
+    if row.verdict == "flagged" and sent in ("", "I"):
+        return "U"
+    return sent if sent in ("I", "U", "D", "W", "R") else "I"
+
+
+def _columns_sent(one: Return) -> tuple[Column, ...]:
+    """The kind's columns the department may send: all, or those of the feed's allow-list."""
+    allowed = one.feed.allow_columns
+    return tuple(column for column in one.kind.columns if allowed is None or column.name in allowed)
+
+
+def _letter(place: int) -> str:
+    """A column's letters: 0 is A."""
+    letters = ""
+    place += 1
+    while place:
+        place, rest = divmod(place - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters
+
+
+def _write_lists(one: Return, book: Any, styles: _Styles) -> None:
+    if not one.lists:
+        return
+    sheet = book.add_worksheet(LISTS_SHEET)
+    titles = {column.list: column.zh for column in reversed(one.kind.columns) if column.list}
+    for at, (name, values) in enumerate(one.lists.items()):
+        sheet.set_column(at, at, 24)
+        sheet.write_string(0, at, f"{titles[name]}可选值", styles.heading)
+        for line, value in enumerate(values, 1):
+            sheet.write_string(line, at, value, styles.text)
+
+
+# --- what comes back ------------------------------------------------------------------------------------------------
+
+ANSWER_FAULTS: dict[str, tuple[str, str]] = {
+    "not_returned": (
+        "该行不在退回清单内：请勿在退回表中添加其他数据，新增数据请按平时渠道报送",
+        "the row was not returned: send new rows by your usual way",
+    ),
+    "unknown_batch": (
+        "退回批次不存在：请勿改动“退回批次”列",
+        "no such returned batch: leave the column 退回批次 as it was",
+    ),
+    "other_department": ("退回批次属于其他部门，不得代报", "the returned batch belongs to another department"),
+    "other_feed": ("退回批次属于其他数据项，请按该数据项报送", "the returned batch belongs to another feed"),
+    "unknown_row": (
+        "退回行号不在该批次的退回清单内：请勿改动“退回行号”列",
+        "no such row was returned of that batch: leave the column 退回行号 as it was",
+    ),
+}
+"""Why a row of a corrected workbook is refused: code -> Chinese, English."""
+
+
+def answer_faults_sql(work: str, department: str, feed: str) -> str:
+    """SQL of the rows of a work table that answer no return of this department and feed: (row_no, code).
+
+    For the gate: a rule 'the row answers a return of ours' rejects these row by row, the rest goes on. A delivery none
+    of whose rows names a returned batch is no corrected workbook and yields nothing. department, feed: SQL literals or
+    parameters of the delivery being judged. Codes: see ANSWER_FAULTS.
+    """
+    return f"""
+        select w.row_no, case
+            when w.extra->>'{RETURN_BATCH_HEADING}' is null then 'not_returned'
+            when b.batch_id is null then 'unknown_batch'
+            when b.department <> {department} then 'other_department'
+            when b.feed <> {feed} then 'other_feed'
+            else 'unknown_row' end as code
+        from {work} w
+        left join ops.batch b on b.batch_id = w.extra->>'{RETURN_BATCH_HEADING}'
+        where exists (select from {work} o where o.extra ? '{RETURN_BATCH_HEADING}')
+          and not exists (
+              select from quality.row_verdict v
+              where b.department = {department} and b.feed = {feed} and v.batch_id = b.batch_id
+                and v.verdict in ('rejected', 'flagged')
+                and v.row_no::text = w.extra->>'{RETURN_ROW_HEADING}')"""

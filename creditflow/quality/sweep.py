@@ -1,0 +1,521 @@
+"""The gate: every landed batch is judged by the rule book, and what passes goes on to landing.
+
+Promises
+- One sweep judges all waiting batches, kind by kind, importing Great Expectations once; registrations come first, so
+  that the other kinds are compared with tonight's register. Verdicts and transactions are per batch.
+- A batch that fails twice inside the gate is held as `gate_error` and stops nobody else.
+- Killed at any point and run again, it gives the same warehouse: a batch is `landed` until its verdicts are committed.
+- The work table is trusted only if it holds the rows that were counted when it was read; otherwise the batch lands
+  again from the archive.
+- A held batch is released or refused by a person, with a reason, as an event; a release sets holds aside, not rejects.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+from psycopg2.extras import execute_values
+
+from creditflow.identity.codes import uscc_ok
+from creditflow.landing import land
+from creditflow.landing.keys import key_parts, record_key
+from creditflow.landing.tables import work_table
+from creditflow.ops.database import Connection, connect, transaction, try_session_lock
+from creditflow.quality.checks import literal
+from creditflow.quality.compiling import (
+    BATCH_FACTS,
+    FAILING,
+    REPEATED_KEY,
+    REPEATED_NUMBER,
+    batch_facts,
+    gate_table,
+    pass_over,
+)
+from creditflow.quality.rulebook import Rule, RuleBook, load_or_previous
+from creditflow.quality.verdicts import BatchVerdict, Decision, decide
+from creditflow.registry import Kind, Registry
+from creditflow.settings import Settings
+
+if TYPE_CHECKING:
+    from creditflow.quality.expectations import Validator
+
+log = logging.getLogger(__name__)
+
+SLICE_ROWS = 250_000
+"""Rows validated at a time: bounds the memory that failing rows can take, whatever the size of a batch."""
+
+ATTEMPTS = 2
+"""A batch that fails this often inside the gate is held."""
+
+LOCK = "creditflow.gate"
+
+
+class GateBusy(Exception):
+    """Another sweep is running; it will take the waiting batches."""
+
+
+class GateDecisionError(Exception):
+    """A person's decision does not fit the batch; the message says why, in Chinese and English."""
+
+
+@dataclass(frozen=True)
+class GateSummary:
+    """One sweep. seconds: wall time. rulebook: digest of the rules in force; problems: why newer ones were refused."""
+
+    batches: tuple[BatchVerdict, ...]
+    seconds: float
+    rulebook: str = ""
+    problems: tuple[str, ...] = ()
+
+    @property
+    def held(self) -> tuple[BatchVerdict, ...]:
+        """Batches that wait for a person."""
+        return tuple(batch for batch in self.batches if batch.state == "held")
+
+
+def gate(settings: Settings, registry: Registry, batch_ids: Sequence[str] | None = None) -> GateSummary:
+    """Judge every batch in state `landed` (or those of `batch_ids` that are). Nothing waiting: no work, no import.
+
+    Raises GateBusy when a sweep is already running, RuleBookError when there is no usable rule book.
+    """
+    started = time.monotonic()
+    conn = connect(settings, name="gate", autocommit=True)
+    try:
+        if not try_session_lock(conn, LOCK):
+            raise GateBusy("已有质检任务在运行 / another sweep of the gate is running")
+        book = load_or_previous(settings, registry)
+        waiting = _waiting(conn, batch_ids)
+        if book.fallback:
+            _report_fallback(conn, book, waiting)
+        verdicts = tuple(_Sweep(settings, registry, book, conn).run(waiting)) if waiting else ()
+    finally:
+        conn.close()
+    problems = tuple(str(problem) for problem in book.fallback)
+    return GateSummary(verdicts, time.monotonic() - started, book.digest, problems)
+
+
+def release(
+    settings: Settings, registry: Registry, batch_id: str, reason: str, decided_by: str, *, now: datetime | None = None
+) -> BatchVerdict:
+    """A person lets a held batch in: it lands again and is judged with holds set aside. Rejected rows stay rejected.
+
+    now: clock of the decision, for replaying it; default the database's. Raises GateDecisionError.
+    """
+    _decide_on_held(settings, batch_id, "gate_release", reason, decided_by, now)
+    landed = land(settings, registry, batch_id, overrule=True)
+    if landed.state != "landed":
+        raise GateDecisionError(f"{batch_id}: 文件无法读取，放行无效 / released, but the file cannot be read")
+    summary = gate(settings, registry, [batch_id])
+    return next(batch for batch in summary.batches if batch.batch_id == batch_id)
+
+
+def refuse(settings: Settings, batch_id: str, reason: str, decided_by: str, *, now: datetime | None = None) -> None:
+    """A person refuses a held batch: all its held rows are rejected. Raises GateDecisionError."""
+    _decide_on_held(settings, batch_id, "gate_refuse", reason, decided_by, now)
+
+
+def _decide_on_held(
+    settings: Settings, batch_id: str, event: str, reason: str, decided_by: str, now: datetime | None
+) -> None:
+    if not reason.strip() or not decided_by.strip():
+        raise GateDecisionError("须说明理由和决定人 / a decision needs a reason and a name")
+    with transaction(settings, "gate decision") as conn, conn.cursor() as cursor:
+        cursor.execute("select state from ops.batch where batch_id = %s for update", (batch_id,))
+        row = cursor.fetchone()
+        if row is None or row[0] != "held":
+            what = "没有该批次" if row is None else f"该批次状态为 {row[0]}"
+            raise GateDecisionError(f"{batch_id}: {what}，不在暂扣中 / this batch is not held")
+        cursor.execute(
+            "insert into ops.event (event_id, event_type, batch_id, reason, decided_by, decided_at)"
+            " values (%s, %s, %s, %s, %s, coalesce(%s, clock_timestamp()))",
+            (str(uuid.uuid4()), event, batch_id, reason, decided_by, now),
+        )
+        if event == "gate_refuse":
+            cursor.execute(
+                "update quality.row_verdict set verdict = 'rejected', rule_ids = array['BATCH-REFUSED']"
+                " where batch_id = %s and verdict = 'held'",
+                (batch_id,),
+            )
+            cursor.execute(
+                "update ops.batch set state = 'refused', rows_rejected = rows_rejected + rows_held, rows_held = 0,"
+                " reasons = reasons || %s::jsonb where batch_id = %s",
+                (
+                    json.dumps(
+                        [{"code": "BATCH-REFUSED", "zh": f"人工退回：{reason}", "en": f"refused: {reason}"}],
+                        ensure_ascii=False,
+                    ),
+                    batch_id,
+                ),
+            )
+        else:
+            cursor.execute("update ops.batch set gate_failures = 0 where batch_id = %s", (batch_id,))
+
+
+def _waiting(conn: Connection, batch_ids: Sequence[str] | None) -> list[dict[str, Any]]:
+    names = (
+        "batch_id, department, feed, kind, channel, delivery, delivered_at, as_of, rows_read, declared_rows,"
+        " columns_cut, reasons, gate_failures"
+    )
+    chosen = " and batch_id = any(%s)" if batch_ids is not None else ""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            f"select {names} from ops.batch where state = 'landed'{chosen} order by delivered_at, batch_id",
+            (list(batch_ids),) if batch_ids is not None else (),
+        )
+        keys = [name.strip() for name in names.split(",")]
+        return [dict(zip(keys, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _report_fallback(conn: Connection, book: RuleBook, waiting: Sequence[Mapping[str, Any]]) -> None:
+    """The newest rule files were refused: an incident of the night, so that nobody believes they are in force."""
+    for problem in book.fallback:
+        log.error("rule book refused, the previous one stays in force: %s", problem)
+    if not waiting:
+        return
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "insert into quality.incident (as_of, rule_id, message_zh, message_en, detail)"
+            " values (%s, 'RULEBOOK', %s, %s, %s) on conflict do nothing",
+            (
+                max(batch["as_of"] for batch in waiting),
+                "新的规则文件有误，仍按上一版规则检查。请按所列文件和行号改正。",
+                "The new rule files are faulty; the previous rules stay in force. Correct the listed files and lines.",
+                json.dumps({"problems": [str(problem) for problem in book.fallback]}, ensure_ascii=False),
+            ),
+        )
+
+
+class _Sweep:
+    """One sweep over the waiting batches."""
+
+    def __init__(self, settings: Settings, registry: Registry, book: RuleBook, conn: Connection) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.book = book
+        self.conn = conn
+        self._validator: Validator | None = None
+
+    def run(self, waiting: Sequence[dict[str, Any]]) -> Iterator[BatchVerdict]:
+        """Verdicts of all waiting batches, kind by kind."""
+        order = {name: place for place, name in enumerate(["registration", *self.registry.kinds])}
+        kinds = sorted({batch["kind"] for batch in waiting}, key=lambda name: (order.get(name, len(order)), name))
+        for name in kinds:
+            batches = [batch for batch in waiting if batch["kind"] == name]
+            for group in _groups(batches):
+                yield from self._group(name, group)
+
+    def _group(self, kind: str, batches: Sequence[dict[str, Any]]) -> Iterator[BatchVerdict]:
+        """Judge batches of a kind together; if that fails, each for itself, so that one cannot stop the others."""
+        if len(batches) > 1:
+            try:
+                yield from self._judge(kind, batches)
+                return
+            except Exception as problem:  # noqa: BLE001 - whatever it was, the batches are tried one by one
+                log.warning("gate of %s batches of %s: %s", len(batches), kind, _name_of(problem))
+                batches = self._still_waiting(batches)
+        for batch in batches:
+            yield from self._alone(kind, batch)
+
+    def _alone(self, kind: str, batch: dict[str, Any]) -> Iterator[BatchVerdict]:
+        failures = int(batch["gate_failures"])
+        while True:
+            try:
+                yield from self._judge(kind, [batch])
+                return
+            except Exception as problem:  # noqa: BLE001 - recorded, and the batch is held if it happens again
+                failures += 1
+                log.error("gate of batch %s, attempt %s: %s", batch["batch_id"], failures, _name_of(problem))
+                self._execute("update ops.batch set gate_failures = %s where batch_id = %s", failures, batch["batch_id"])
+                if failures >= ATTEMPTS:
+                    yield self._hold_as_error(batch, problem)
+                    return
+
+    def _still_waiting(self, batches: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        return _waiting(self.conn, [batch["batch_id"] for batch in batches])
+
+    def _hold_as_error(self, batch: dict[str, Any], problem: Exception) -> BatchVerdict:
+        reason = {
+            "code": "gate_error",
+            "zh": "质检程序两次未能完成，整批暂扣，请数据工程师查看日志",
+            "en": f"the gate failed twice ({_name_of(problem)}): the batch is held, a data engineer must look",
+            "gate": True,
+        }
+        reasons = [*(batch["reasons"] or []), reason]
+        self._execute(
+            "update ops.batch set state = 'held', rows_accepted = 0, rows_rejected = 0, rows_out_of_scope = 0,"
+            " rows_duplicate = 0, rows_held = rows_read, reasons = %s, gated_at = clock_timestamp() where batch_id = %s",
+            json.dumps(reasons, ensure_ascii=False),
+            batch["batch_id"],
+        )
+        return BatchVerdict(
+            batch["batch_id"],
+            batch["department"],
+            batch["feed"],
+            batch["kind"],
+            "held",
+            rows_read=batch["rows_read"],
+            rows_held=batch["rows_read"],
+            reasons=tuple(reasons),
+        )
+
+    def _judge(self, name: str, batches: Sequence[dict[str, Any]]) -> Iterator[BatchVerdict]:
+        """Evaluate the rules over all rows of the batches, then decide and commit batch by batch."""
+        started = time.monotonic()
+        kind = self.registry.kinds[name]
+        self._prepare_tables()
+        works = {batch["batch_id"]: self._work_table(batch) for batch in batches}
+        repaired = sum(self._repair(kind, batch["department"], works[batch["batch_id"]]) for batch in batches)
+        if repaired:
+            log.info("gate of %s: %s codes repaired from the register", name, repaired)
+        batch_rules, failing_batches, evaluated_batches = self._batch_rules(batches, works)
+        rules = self.book.union(name, sorted({batch["department"] for batch in batches}))
+        numbers = {rule.rule_id: number for number, rule in enumerate(rules)}
+        evaluated: dict[str, dict[str, int]] = {}
+        for piece in self._slices(batches, works):
+            self._evaluate(kind, rules, numbers, piece, works, evaluated)
+        self._execute(f"analyze {FAILING}")
+        share = (time.monotonic() - started) / max(1, sum(batch["rows_read"] for batch in batches) + len(batches))
+        for batch in batches:
+            begun = time.monotonic()
+            batch_id = batch["batch_id"]
+            own = self.book.rules(name, batch["department"])
+            found = Decision(
+                rules=own,
+                numbers=numbers,
+                evaluated=evaluated.get(batch_id, {}),
+                batch_rules=self.book.batch_rules(batch["department"]),
+                batch_failing=failing_batches.get(batch_id, frozenset()),
+                batch_evaluated=evaluated_batches.get(batch_id, frozenset()),
+                released=self._released(batch_id),
+            )
+            with transaction(self.settings, f"gate {batch_id}") as conn:
+                verdict = decide(
+                    conn, kind, self.registry.feed(batch["department"], batch["feed"]), batch, works[batch_id], found
+                )
+                seconds = round(time.monotonic() - begun + share * (batch["rows_read"] + 1), 3)
+                with conn.cursor() as cursor:
+                    cursor.execute("update ops.batch set seconds = seconds + %s where batch_id = %s", (seconds, batch_id))
+            yield replace(verdict, seconds=seconds)
+        self._execute(f"drop table if exists {gate_table(name)}")
+
+    def _prepare_tables(self) -> None:
+        self._execute(f"create unlogged table if not exists {REPEATED_KEY} (record_key uuid)")
+        self._execute(f"create unlogged table if not exists {REPEATED_NUMBER} (authority text, number text)")
+        self._execute(f"drop table if exists {FAILING}")
+        self._execute(f"create unlogged table {FAILING} (batch_id text, rule_no integer, row_no integer)")
+
+    def _work_table(self, batch: dict[str, Any]) -> str:
+        """The batch's work table, landed again from the archive when it does not hold the rows that were counted."""
+        table = f"work.{work_table(batch['batch_id'])}"
+        if self._rows(table) != batch["rows_read"]:
+            log.warning("work table of %s is incomplete: landing again from the archive", batch["batch_id"])
+            land(self.settings, self.registry, batch["batch_id"], overrule=self._released(batch["batch_id"]))
+            if self._rows(table) != batch["rows_read"]:
+                raise RuntimeError(f"batch {batch['batch_id']} does not land as it did")
+        self._execute(f"analyze {table} (record_key)")
+        return table
+
+    def _rows(self, table: str) -> int:
+        with self.conn.cursor() as cursor:
+            cursor.execute("select to_regclass(%s) is not null", (table,))
+            row = cursor.fetchone()
+            if not row or not row[0]:
+                return -1
+            cursor.execute(f"select count(*) from {table}")
+            counted = cursor.fetchone()
+            return int(counted[0]) if counted else -1
+
+    def _repair(self, kind: Kind, department: str, work: str) -> int:
+        """Repair a code with a letter outside the alphabet, where the register knows the one candidate under the name.
+
+        The original goes into `changes`; the record key follows the repaired code. Returns rows changed.
+        """
+        column, name = kind.counterparty.get("uscc"), kind.counterparty.get("name")
+        if not column or not name:
+            return 0
+        with transaction(self.settings, "gate repair") as conn, conn.cursor() as cursor:
+            cursor.execute(
+                f"update {work} w set {column} = s.candidate, changes = coalesce(w.changes, '{{}}'::jsonb)"
+                f" || jsonb_build_object({literal(column)}, coalesce(w.changes ->> {literal(column)}, w.{column}))"
+                f" from (select r.row_no, ops.uscc_suggestion(r.{column}) as candidate, ops.normal_name(r.{name}) as name"
+                f" from {work} r where r.{column} ~ '[OISZ]' and ops.uscc_suggestion(r.{column}) is not null) s"
+                " join quality.register g on g.uscc = s.candidate and g.normal_name = s.name where w.row_no = s.row_no"
+                " returning w.row_no"
+            )
+            rows = [row_no for (row_no,) in cursor.fetchall()]
+            if rows:
+                _rekey(cursor, kind, department, work, rows)
+        return len(rows)
+
+    def _batch_rules(
+        self, batches: Sequence[dict[str, Any]], works: Mapping[str, str]
+    ) -> tuple[list[Rule], dict[str, frozenset[str]], dict[str, frozenset[str]]]:
+        departments = {batch["batch_id"]: batch["department"] for batch in batches}
+        rules, select = batch_facts(works, self.book, departments)
+        if not rules:
+            return [], {}, {}
+        self._execute(f"drop table if exists {BATCH_FACTS}")
+        self._execute(f"create unlogged table {BATCH_FACTS} as {select}")
+        failing: dict[str, set[str]] = {}
+        for rule_id, keys in self._validate(BATCH_FACTS, rules, len(batches)):
+            for batch_id, _ in keys:
+                failing.setdefault(batch_id, set()).add(rule_id)
+        evaluated = self._evaluated(BATCH_FACTS, rules)
+        return (
+            rules,
+            {batch_id: frozenset(ids) for batch_id, ids in failing.items()},
+            {batch_id: frozenset(r for r, count in counts.items() if count) for batch_id, counts in evaluated.items()},
+        )
+
+    def _evaluate(
+        self,
+        kind: Kind,
+        rules: Sequence[Rule],
+        numbers: Mapping[str, int],
+        piece: Sequence[tuple[dict[str, Any], tuple[int, int] | None]],
+        works: Mapping[str, str],
+        evaluated: dict[str, dict[str, int]],
+    ) -> None:
+        """One slice: the pass in SQL, the decision by Great Expectations, the failing keys into work.gate_failing."""
+        table = gate_table(kind.name)
+        self._execute(f"drop table if exists {table}")
+        rows = 0
+        for place, (batch, span) in enumerate(piece):
+            feed = self.registry.feed(batch["department"], batch["feed"])
+            one = pass_over(
+                kind,
+                self.book,
+                rules,
+                batch_id=batch["batch_id"],
+                department=batch["department"],
+                work=works[batch["batch_id"]],
+                received=_received(batch, self.settings).isoformat(),
+                filters=feed.out_of_scope,
+                authorities=self.registry.authority_codes,
+                rows=span,
+            )
+            if span is None or span[0] == 0:
+                for statement in one.before:
+                    self._execute(statement)
+            into = f"create unlogged table {table} as" if place == 0 else f"insert into {table}"
+            rows += self._execute(f"{into} {one.select}")
+        failing = io.StringIO()
+        for rule_id, keys in self._validate(table, rules, max(rows, 1)):
+            number = numbers[rule_id]
+            failing.writelines(f"{batch_id}\t{number}\t{row_no}\n" for batch_id, row_no in keys)
+        failing.seek(0)
+        with self.conn.cursor() as cursor:
+            cursor.copy_expert(f"copy {FAILING} from stdin", failing)
+        for batch_id, counts in self._evaluated(table, rules).items():
+            known = evaluated.setdefault(batch_id, {})
+            for rule_id, count in counts.items():
+                known[rule_id] = known.get(rule_id, 0) + count
+
+    def _slices(
+        self, batches: Sequence[dict[str, Any]], works: Mapping[str, str]
+    ) -> Iterator[list[tuple[dict[str, Any], tuple[int, int] | None]]]:
+        """What is validated at a time: several whole batches, or spans of row numbers of a big one."""
+        if len(batches) > 1 or batches[0]["rows_read"] <= SLICE_ROWS:
+            yield [(batch, None) for batch in batches]
+            return
+        batch = batches[0]
+        with self.conn.cursor() as cursor:
+            cursor.execute(f"select max(row_no) from {works[batch['batch_id']]}")
+            row = cursor.fetchone()
+        last = int(row[0]) if row else 0
+        for first in range(0, last + 1, SLICE_ROWS):
+            yield [(batch, (first, first + SLICE_ROWS - 1))]
+
+    def _validate(self, table: str, rules: Sequence[Rule], rows: int) -> Iterator[tuple[str, Sequence[tuple[str, int]]]]:
+        from creditflow.quality.expectations import Expected, Validator
+
+        if self._validator is None:
+            self._validator = Validator(self.settings.warehouse_url)
+        expected = [
+            Expected(rule.rule_id, rule.column, rule.severity, {"kind": rule.kind, "fields": list(rule.fields)})
+            for rule in rules
+        ]
+        for outcome in self._validator.validate(table.removeprefix("work."), expected, rows=rows):
+            if not outcome.success:
+                yield outcome.rule_id, outcome.rows
+
+    def _evaluated(self, table: str, rules: Sequence[Rule]) -> dict[str, dict[str, int]]:
+        """batch_id -> rule -> rows to which the rule applied."""
+        counts = ", ".join(f"count({rule.column})" for rule in rules)
+        with self.conn.cursor() as cursor:
+            cursor.execute(f"select batch_id, {counts} from {table} group by batch_id")
+            return {
+                row[0]: {rule.rule_id: int(count) for rule, count in zip(rules, row[1:], strict=True)}
+                for row in cursor.fetchall()
+            }
+
+    def _released(self, batch_id: str) -> bool:
+        with self.conn.cursor() as cursor:
+            cursor.execute(
+                "select exists (select 1 from ops.event where batch_id = %s and event_type = 'gate_release')", (batch_id,)
+            )
+            row = cursor.fetchone()
+            return bool(row and row[0])
+
+    def _execute(self, statement: str, *parameters: Any) -> int:
+        """Run one statement by itself; without parameters, per cent signs mean themselves. Returns rows touched."""
+        with self.conn.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return max(0, cursor.rowcount)
+
+
+def _groups(batches: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Batches judged together: small ones up to a slice's rows, a big one alone."""
+    group: list[dict[str, Any]] = []
+    rows = 0
+    for batch in batches:
+        if group and rows + batch["rows_read"] > SLICE_ROWS:
+            yield group
+            group, rows = [], 0
+        group.append(batch)
+        rows += batch["rows_read"]
+    if group:
+        yield group
+
+
+def _received(batch: Mapping[str, Any], settings: Settings) -> date:
+    """The day after which nothing in the batch can have been decided: its delivery, never later than its night."""
+    night: date = batch["as_of"]
+    if batch["channel"] == "manual_upload":
+        return night
+    delivered: datetime = batch["delivered_at"]
+    return min(delivered.astimezone(settings.zone).date(), night)
+
+
+def _rekey(cursor: Any, kind: Kind, department: str, work: str, rows: Sequence[int]) -> None:
+    """Make the record keys of some rows anew, as landing makes them. A row without its document number keeps its key."""
+    columns = [column.name for column in kind.columns if column.type != "person_id"]
+    parts, needed = key_parts(kind, department, {name: at for at, name in enumerate(columns)}, uscc_ok)
+    cursor.execute(f"select row_no, {', '.join(columns)} from {work} where row_no = any(%s)", (list(rows),))
+    keys = []
+    for row_no, *values in cursor.fetchall():
+        texts = [value or "" for value in values]
+        found = [part(texts) for part in parts]
+        if all(found[index] for index in needed):
+            keys.append((row_no, record_key(kind.name, found)))
+    if keys:
+        execute_values(
+            cursor,
+            f"update {work} w set record_key = k.key::uuid from (values %s) k (row_no, key) where w.row_no = k.row_no",
+            keys,
+        )
+
+
+def _name_of(problem: Exception) -> str:
+    """What kind of error it was; never its text, which may quote a row."""
+    code = problem.pgcode if isinstance(problem, psycopg2.Error) else None
+    return f"{type(problem).__name__}{f' {code}' if code else ''}"
