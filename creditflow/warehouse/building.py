@@ -1,0 +1,297 @@
+"""One build from beginning to end, and the pointer that readers follow.
+
+Promises
+- One build at a time: a second caller gets BuildBusy at once.
+- Everything a killed build left is taken back by the next one; running the same build twice adds nothing.
+- ops.build says of every number what became of it: running, tested, published, failed, abandoned.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from psycopg2 import sql
+from psycopg2.extras import Json
+
+from creditflow.ops.database import Connection, connect, transaction, try_session_lock
+from creditflow.settings import Settings
+from creditflow.warehouse import dbt, rights
+from creditflow.warehouse.history import TableChange, changes, undo
+
+log = logging.getLogger(__name__)
+
+LOCK = "creditflow.build"
+SETUP = "setup"
+"""Line of ops.view_definition that remembers for which code rules and views were last put in place."""
+
+
+class BuildBusy(Exception):
+    """Another build, publish or rollback holds the warehouse."""
+
+
+class BuildFailed(Exception):
+    """The build's models or tests failed; the pointer did not move. `summary` says what failed."""
+
+    def __init__(self, summary: BuildSummary) -> None:
+        self.summary = summary
+        lines = "\n  ".join(summary.failures[:10])
+        super().__init__(f"构建 {summary.build_no} 未通过 / build {summary.build_no} failed:\n  {lines}")
+
+
+class UnknownBuild(Exception):
+    """No such build, or one that may not be shown."""
+
+
+@dataclass(frozen=True)
+class BuildSummary:
+    """What one build did. changes: versions opened and closed by "schema.table". seconds: wall time."""
+
+    build_no: int
+    as_of: dt.date
+    state: str
+    reason: str
+    batches: int
+    seconds: float
+    changes: Mapping[str, TableChange] = field(default_factory=dict)
+    tests_passed: int = 0
+    tests_failed: int = 0
+    suppressed: int = 0
+    failures: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self) | {"as_of": self.as_of.isoformat(), "failures": list(self.failures)}
+
+
+def build(settings: Settings, as_of: dt.date, reason: str = "night") -> BuildSummary:
+    """Build everything that changed or fell due from all accepted batches, as of a business date. Does not publish.
+
+    Raises BuildBusy, BuildFailed (with the summary; rows of the failed build stay invisible until the next build takes
+    them back) and dbt.DbtFailed when dbt could not run.
+    """
+    started = time.monotonic()
+    lock = connect(settings, name="build", autocommit=True)
+    try:
+        if not try_session_lock(lock, LOCK):
+            raise BuildBusy("另一构建正在进行 / another build is running")
+        build_no, batches = _begin(settings, as_of, reason)
+        try:
+            result = _run(settings)
+        except BaseException as problem:
+            _finish(settings, build_no, "failed", {"failures": [type(problem).__name__]})
+            raise
+        with transaction(settings, f"suppress {build_no}") as conn:
+            suppressed = _suppress(conn, build_no)
+        with transaction(settings, f"sum up {build_no}") as conn:
+            changed = changes(conn, build_no - 1, build_no)
+        summary = BuildSummary(
+            build_no=build_no,
+            as_of=as_of,
+            state="tested" if result.ok else "failed",
+            reason=reason,
+            batches=batches,
+            seconds=round(time.monotonic() - started, 2),
+            changes=changed,
+            tests_passed=result.tests_passed,
+            tests_failed=result.tests_failed,
+            suppressed=suppressed,
+            failures=result.failures,
+        )
+        _finish(
+            settings,
+            build_no,
+            summary.state,
+            {
+                "changes": {name: change.as_dict() for name, change in changed.items()},
+                "failures": list(result.failures),
+                "tests_passed": result.tests_passed,
+                "tests_failed": result.tests_failed,
+                "suppressed": suppressed,
+                "seconds": summary.seconds,
+            },
+        )
+        if not result.ok:
+            raise BuildFailed(summary)
+        return summary
+    finally:
+        lock.close()
+
+
+def publish(settings: Settings, build_no: int | None = None) -> int:
+    """Show readers a build whose tests passed (default: the newest that is not abandoned); returns its number.
+
+    Raises UnknownBuild when there is none, BuildBusy while a build runs.
+    """
+    with _pointer(settings, "publish") as conn, conn.cursor() as cursor:
+        cursor.execute(
+            "select build_no, as_of from ops.build where state in ('tested', 'published')"
+            " and build_no = coalesce(%s, (select max(build_no) from ops.build where state in ('tested', 'published')))",
+            (build_no,),
+        )
+        found = cursor.fetchone()
+        if found is None:
+            raise UnknownBuild(_missing(build_no))
+        _move(conn, *found)
+        return int(found[0])
+
+
+def rollback(settings: Settings, build_no: int | None = None) -> int:
+    """Show readers an earlier published build again (default: the one before the present); returns its number.
+
+    Build 0, the empty warehouse, can be named too. Raises UnknownBuild, BuildBusy.
+    """
+    with _pointer(settings, "rollback") as conn, conn.cursor() as cursor:
+        cursor.execute(
+            "select build_no, as_of from (select build_no, as_of from ops.build where state = 'published'"
+            " union all select 0, null) as known, (select build_no as shown from ops.pointer) as pointer"
+            " where build_no < shown and (%(wanted)s is null or build_no = %(wanted)s) order by build_no desc limit 1",
+            {"wanted": build_no},
+        )
+        found = cursor.fetchone()
+        if found is None:
+            raise UnknownBuild(_missing(build_no))
+        _move(conn, *found)
+        return int(found[0])
+
+
+def _begin(settings: Settings, as_of: dt.date, reason: str) -> tuple[int, int]:
+    """Take back what builds above the pointer did, open a new number, freeze its batches."""
+    with transaction(settings, "begin build") as conn, conn.cursor() as cursor:
+        cursor.execute("select build_no from ops.pointer where name = 'publish' for update")
+        pointer = int((cursor.fetchone() or (0,))[0])
+        cursor.execute(
+            "update ops.build set state = 'abandoned', finished_at = coalesce(finished_at, clock_timestamp())"
+            " where build_no > %s and state <> 'abandoned' returning build_no",
+            (pointer,),
+        )
+        if cursor.fetchall():
+            undo(conn, pointer)
+        cursor.execute("select nextval('ops.build_no')")
+        build_no = int((cursor.fetchone() or (0,))[0])
+        cursor.execute(
+            "insert into ops.build (build_no, as_of, state, reason, code_hash, started_at, detail)"
+            " values (%s, %s, 'running', %s, %s, clock_timestamp(), %s)",
+            (build_no, as_of, reason, dbt.code_hash(settings), Json({"rule_hash": dbt.rule_hash(settings)})),
+        )
+        cursor.execute(
+            "insert into ops.build_batch (build_no, batch_id, ordinal)"
+            " select %s, b.batch_id, row_number() over (order by b.delivered_at, b.batch_id)"
+            " from ops.batch b where b.state in ('accepted', 'partly_accepted') and not exists ("
+            "  select 1 from ops.build_batch m join ops.build n using (build_no)"
+            "  where m.batch_id = b.batch_id and n.state = 'published')",
+            (build_no,),
+        )
+        batches = cursor.rowcount
+        cursor.execute("update ops.build set batches = %s where build_no = %s", (batches, build_no))
+        return build_no, batches
+
+
+def _run(settings: Settings) -> dbt.DbtResult:
+    """One dbt process; rules and views are put in place first when the code changed since they last were."""
+    code = dbt.code_hash(settings)
+    with transaction(settings, "read setup") as conn, conn.cursor() as cursor:
+        cursor.execute("select 1 from ops.view_definition where view_name = %s and definition = %s", (SETUP, code))
+        in_place = cursor.fetchone() is not None
+        if not in_place:
+            cursor.execute("delete from ops.view_definition where view_name = %s", (SETUP,))
+    selected = ["--select", "tag:night"] if in_place else ["--select", "tag:rules", "tag:night", "tag:publish"]
+    result = dbt.run(settings, "build", [*selected, "--exclude-resource-type", "unit_test"])
+    if result.ok and not in_place:
+        with transaction(settings, "grant") as conn, conn.cursor() as cursor:
+            rights.grant(conn)
+            cursor.execute("insert into ops.view_definition (view_name, definition) values (%s, %s)", (SETUP, code))
+    return result
+
+
+def _suppress(conn: Connection, build_no: int) -> int:
+    """Bring ops.suppression up to what this build learnt; returns how many records vanish by it.
+
+    A repair that was revoked, or a withdrawal the source took back, lifts what this build's own knowledge put there;
+    a deletion is never lifted.
+    """
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "select table_name from information_schema.columns where table_schema = 'core' and column_name = 'state_reason'"
+            " order by 1"
+        )
+        tables = [str(name) for (name,) in cursor.fetchall()]
+        vanished = 0
+        for table in tables:
+            name = sql.Identifier("core", table)
+            cursor.execute(
+                sql.SQL(
+                    "insert into ops.suppression (record_id, since, reason, batch_id, decided_by)"
+                    " select r.record_id, coalesce(r.state_since, r.delivered_on),"
+                    "  case when r.state = 'deleted' then 'deleted' when r.state = 'repaired' then 'repaired'"
+                    "   when r.state_reason = 'objection_upheld' then 'objection_upheld' else 'withdrawn' end,"
+                    "  r.batch_id, coalesce(r.state_reason, '')"
+                    " from {} as r where r.known_from_build = %s and r.state in ('repaired', 'withdrawn', 'deleted')"
+                    " on conflict (record_id) do update set since = excluded.since, reason = excluded.reason,"
+                    "  batch_id = excluded.batch_id, decided_by = excluded.decided_by"
+                    " where (suppression.reason, suppression.since) is distinct from (excluded.reason, excluded.since)"
+                    "  and suppression.reason <> 'deleted'"
+                ).format(name),
+                (build_no,),
+            )
+            vanished += cursor.rowcount
+            cursor.execute(
+                sql.SQL(
+                    "delete from ops.suppression as s using {} as r where s.record_id = r.record_id"
+                    " and r.known_from_build = %s and r.state in ('active', 'ended') and s.reason <> 'deleted'"
+                ).format(name),
+                (build_no,),
+            )
+        return vanished
+
+
+def _finish(settings: Settings, build_no: int, state: str, detail: Mapping[str, object]) -> None:
+    with transaction(settings, f"finish {build_no}") as conn, conn.cursor() as cursor:
+        cursor.execute(
+            "update ops.build set state = %s, finished_at = clock_timestamp(), detail = detail || %s where build_no = %s",
+            (state, Json(dict(detail)), build_no),
+        )
+
+
+def _move(conn: Connection, build_no: int, as_of: dt.date | None) -> None:
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "update ops.build set state = 'published', published_at = coalesce(published_at, clock_timestamp())"
+            " where build_no = %s",
+            (build_no,),
+        )
+        cursor.execute(
+            "update ops.pointer set build_no = %s, as_of = %s, moved_at = clock_timestamp() where name = 'publish'",
+            (build_no, as_of),
+        )
+
+
+def _missing(build_no: int | None) -> str:
+    if build_no is None:
+        return "没有可发布的构建 / there is no build to show"
+    return f"构建 {build_no} 不存在或不可发布 / build {build_no} does not exist or may not be shown"
+
+
+class _pointer:  # noqa: N801 - reads as a verb where it is used
+    """A transaction that holds the build lock, so that the pointer never moves under a running build."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._conn = connect(settings, name=name)
+
+    def __enter__(self) -> Connection:
+        if not try_session_lock(self._conn, LOCK):
+            self._conn.close()
+            raise BuildBusy("构建正在进行，暂不能移动发布指针 / a build is running: the pointer stays")
+        return self._conn
+
+    def __exit__(self, kind: object, value: object, trace: object) -> None:
+        try:
+            if kind is None:
+                self._conn.commit()
+            else:
+                self._conn.rollback()
+        finally:
+            self._conn.close()

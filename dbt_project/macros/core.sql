@@ -1,0 +1,199 @@
+{# What every record model shares: which rows it looks at, whom they are about, what was decided about them since. #}
+
+{# Staged rows newer than what is known, and known rows to look at again: their subject was merged or split, a repair, an
+   objection or a decision about them came, or a complete snapshot shows that they ended or came back. #}
+{% macro staged_and_known(kind, columns, history, build, targeted=true, subject_columns=[]) -%}
+    {%- set stage = ref('staging_' ~ kind) -%}
+    {%- set subject = ref('staging_record_subject') -%}
+    {%- set alias = ref('entity_subject_alias') -%}
+    {%- set effect = ref('core_effect') if targeted else none -%}
+    {%- set snapshot = ref('staging_snapshot') -%}
+    {%- set present = ref('staging_snapshot_present') -%}
+    {%- set open = open_build() | trim -%}
+    select
+        s.{{ columns | join(',\n        s.') }},
+        null::date as snapshot_ended_on,
+        {%- if kind in kinds_with_party() %}
+        coalesce(r.subject_id, {{ subject_id_from('uscc', 's.party_uscc') }}) as source_subject_id,
+        coalesce(r.match_grade, 'exact') as match_grade,
+        coalesce(r.match_rule, 'uscc') as match_rule,
+        {%- else %}
+        {# about a delivery, not about anybody: a stand-in subject of its own keeps the key of every core table the same #}
+        {{ subject_id_from('record', 's.record_id::text') }} as source_subject_id,
+        'none' as match_grade,
+        'none' as match_rule,
+        {%- endif %}
+        coalesce(r.issues, '{}') as match_issues
+        {%- for column in subject_columns %},
+        r.{{ column }}
+        {%- endfor %}
+    from {{ stage }} as s
+    left join {{ subject }} as r on s.record_id = r.record_id and r.record_kind = '{{ kind }}'
+    {%- if history %}
+    left join {{ this }} as o on s.record_id = o.record_id and o.known_to_build = {{ open }}
+    where o.record_id is null
+        or (s.version_at, s.version_seq, s.content_hash) > (o.version_at, o.version_seq, o.content_hash)
+    union all
+    select
+        k.{{ columns | join(',\n        k.') }},
+        {{ snapshot_end(kind, 'k', snapshot, present) }} as snapshot_ended_on,
+        k.source_subject_id,
+        k.match_grade,
+        k.match_rule,
+        k.match_issues
+        {%- for column in subject_columns %},
+        k.{{ column }}
+        {%- endfor %}
+    from {{ this }} as k
+    where k.known_to_build = {{ open }}
+        and k.record_id in (
+            select m.record_id
+            from {{ this }} as m
+            inner join {{ alias }} as a on m.subject_id in (a.subject_id, a.canonical_subject_id)
+            where m.known_to_build = {{ open }} and {{ changed_now('a', build) }}
+            {%- if targeted %}
+            union
+            select m.record_id
+            from {{ this }} as m
+            inner join {{ effect }} as e on m.document_key = e.target_document_key
+            where m.known_to_build = {{ open }} and e.target_kind = '{{ kind }}' and {{ changed_now('e', build) }}
+            union
+            select e.target_record_id
+            from {{ effect }} as e
+            where e.target_kind = '{{ kind }}' and {{ changed_now('e', build) }}
+            {%- endif %}
+            {%- if takes_snapshots(kind) %}
+            union
+            select m.record_id
+            from {{ this }} as m
+            inner join {{ snapshot }} as n
+                on m.department = n.department and m.feed = n.feed and n.record_kind = '{{ kind }}'
+            left join {{ present }} as p
+                on m.record_id = p.record_id and m.department = p.department and m.feed = p.feed
+            where m.known_to_build = {{ open }} and (m.snapshot_ended_on is null) = (p.record_id is null)
+            {%- endif %}
+        )
+        and not exists (
+            select 1
+            from {{ stage }} as s
+            where s.record_id = k.record_id
+                and (s.version_at, s.version_seq, s.content_hash) > (k.version_at, k.version_seq, k.content_hash)
+        )
+    {%- else %}
+    {# keep the inputs of later builds in the graph from the first one on #}
+    {%- set _ = [alias, effect, snapshot, present] -%}
+    {%- endif %}
+{%- endmacro %}
+
+{# Whether any feed of this kind is delivered as complete snapshots. #}
+{% macro takes_snapshots(kind) -%}
+    {%- if not execute -%}{{ return(false) }}{%- endif -%}
+    {%- set found = run_query(
+        "select 1 from ops.feed where delivery = 'full_snapshot' and kind = '" ~ kind ~ "' limit 1"
+    ) -%}
+    {{ return(found.rows | length > 0) }}
+{%- endmacro %}
+
+{% macro snapshot_end(kind, alias, snapshot, present) -%}
+    {%- if takes_snapshots(kind) -%}
+        case
+            when not exists (
+                select 1 from {{ snapshot }} as n
+                where n.record_kind = '{{ kind }}' and n.department = {{ alias }}.department and n.feed = {{ alias }}.feed
+            ) then {{ alias }}.snapshot_ended_on
+            when exists (
+                select 1 from {{ present }} as p
+                where p.record_id = {{ alias }}.record_id and p.department = {{ alias }}.department and p.feed = {{ alias }}.feed
+            ) then null
+            else coalesce({{ alias }}.snapshot_ended_on, (
+                select max(n.snapshot_on) from {{ snapshot }} as n
+                where n.record_kind = '{{ kind }}' and n.department = {{ alias }}.department and n.feed = {{ alias }}.feed
+            ))
+        end
+    {%- else -%}
+        {{ alias }}.snapshot_ended_on
+    {%- endif -%}
+{%- endmacro %}
+
+{# The subject after merges and splits decided since the record was matched. #}
+{% macro identified(base) -%}
+    select
+        b.*,
+        coalesce(a.canonical_subject_id, b.source_subject_id) as subject_id
+    from {{ base }} as b
+    left join {{ ref('entity_subject_alias') }} as a
+        on b.source_subject_id = a.subject_id and a.known_to_build = {{ open_build() }}
+{%- endmacro %}
+
+{# What repairs, objections and the credit office's decisions say about a record today. One row per record that has any. #}
+{% macro effects_on(kind, records, authority=none) -%}
+    select
+        h.record_id,
+        max(h.effective_on) filter (where h.effect_type = 'repair') as repaired_on,
+        max(h.effective_on) filter (where h.effect_type = 'withdrawal') as effect_withdrawn_on,
+        max(h.effective_on) filter (where h.effect_type = 'deletion') as effect_deleted_on,
+        max(h.effective_on) filter (where h.effect_type = 'objection_upheld') as upheld_on,
+        bool_or(h.effect_type = 'objection_open') as objected,
+        bool_or(h.effect_type = 'publication_hold') as publication_hold,
+        (array_agg(h.effect_value order by h.effective_on desc, h.effect_id) filter (where h.effect_type = 'severity'))[1]
+            as decided_severity,
+        (array_agg(h.effect_value order by h.effective_on desc, h.effect_id) filter (where h.effect_type = 'regime_override'))[1]
+            as decided_regime,
+        (array_agg(h.effect_value order by h.effective_on desc, h.effect_id) filter (where h.effect_type = 'notice_date'))[1]
+            as decided_notice_date
+    from (
+        select i.record_id, e.effect_id, e.effect_type, e.effect_value, e.effective_on
+        from {{ records }} as i
+        inner join {{ ref('core_effect') }} as e on i.document_key = e.target_document_key
+        where e.target_kind = '{{ kind }}'
+            and e.known_to_build = {{ open_build() }}
+            and (e.target_subject_id is null or e.target_subject_id = i.subject_id)
+            {%- if authority %}
+            and (e.target_authority_uscc is null or e.target_authority_uscc = i.{{ authority }})
+            {%- endif %}
+        union all
+        select i.record_id, e.effect_id, e.effect_type, e.effect_value, e.effective_on
+        from {{ records }} as i
+        inner join {{ ref('core_effect') }} as e on i.record_id = e.target_record_id
+        where e.target_kind = '{{ kind }}' and e.known_to_build = {{ open_build() }}
+    ) as h
+    group by h.record_id
+{%- endmacro %}
+
+{# State of a record, strongest reason first. Expiry by calendar is not a state here: views derive it from the dates. #}
+{% macro record_state(r, e, ended='false') -%}
+    case
+        when {{ r }}.source_state = 'deleted' or {{ e }}.effect_deleted_on is not null then 'deleted'
+        when {{ r }}.source_state = 'withdrawn' or {{ e }}.effect_withdrawn_on is not null then 'withdrawn'
+        when {{ e }}.upheld_on is not null then 'withdrawn'
+        when {{ r }}.source_state = 'repaired' or {{ e }}.repaired_on is not null then 'repaired'
+        when {{ r }}.snapshot_ended_on is not null or {{ ended }} then 'ended'
+        else 'active'
+    end
+{%- endmacro %}
+
+{% macro record_state_reason(r, e) -%}
+    case
+        when {{ r }}.source_state = 'deleted' then 'source'
+        when {{ e }}.effect_deleted_on is not null then 'decision'
+        when {{ r }}.source_state = 'withdrawn' then 'source'
+        when {{ e }}.effect_withdrawn_on is not null then 'decision'
+        when {{ e }}.upheld_on is not null then 'objection_upheld'
+        when {{ r }}.source_state = 'repaired' then 'source'
+        when {{ e }}.repaired_on is not null then 'repair'
+        when {{ r }}.snapshot_ended_on is not null then 'snapshot'
+    end
+{%- endmacro %}
+
+{% macro record_state_since(r, e) -%}
+    case
+        when {{ r }}.source_state = 'deleted' then {{ r }}.source_state_on
+        when {{ e }}.effect_deleted_on is not null then {{ e }}.effect_deleted_on
+        when {{ r }}.source_state = 'withdrawn' then {{ r }}.source_state_on
+        when {{ e }}.effect_withdrawn_on is not null then {{ e }}.effect_withdrawn_on
+        when {{ e }}.upheld_on is not null then {{ e }}.upheld_on
+        when {{ r }}.source_state = 'repaired' then {{ r }}.source_state_on
+        when {{ e }}.repaired_on is not null then {{ e }}.repaired_on
+        else {{ r }}.snapshot_ended_on
+    end
+{%- endmacro %}

@@ -1,0 +1,93 @@
+{{ config(meta={
+    'key': ['record_id'],
+    'provenance': ['batch_id', 'row_no', 'version_at', 'version_seq', 'content_hash', 'received_at', 'delivered_on', 'flags', 'layout'],
+    'indexes': []
+}) }}
+-- Credit office decision (信用办人工决定): every record of the kind, its subject, its state, and where it came from.
+{%- set columns = [
+    'record_id', 'department', 'feed', 'layout', 'batch_id', 'row_no', 'version_at', 'version_seq',
+    'content_hash', 'received_at', 'delivered_on', 'source_state', 'source_state_on', 'flags', 'original',
+    'party_type', 'decided_on', 'document_key', 'document_no', 'decision_type', 'target_kind',
+    'target_document_no', 'target_record_id', 'subject_name', 'subject_uscc', 'other_subject_uscc',
+    'decision_value', 'reason', 'decided_by', 'confirmed_by', 'decision_date', 'remark'
+] %}
+
+with base as (
+    {{ staged_and_known('decision', columns, has_history(), build_no(), targeted=false) }}
+),
+
+identified as (
+    {{ identified('base') }}
+),
+
+affected as (
+    select
+        null::uuid as record_id,
+        null::date as repaired_on,
+        null::date as effect_withdrawn_on,
+        null::date as effect_deleted_on,
+        null::date as upheld_on,
+        null::boolean as objected,
+        null::boolean as publication_hold
+    where false
+),
+
+final as (
+    select
+        r.record_id,
+        r.department,
+        r.feed,
+        r.layout,
+        r.batch_id,
+        r.row_no,
+        r.version_at,
+        r.version_seq,
+        r.content_hash,
+        r.received_at,
+        r.delivered_on,
+        r.source_state,
+        r.source_state_on,
+        r.flags,
+        r.original,
+        r.party_type,
+        r.decided_on,
+        r.document_key,
+        r.document_no,
+        r.decision_type,
+        r.target_kind,
+        r.target_document_no,
+        r.target_record_id,
+        r.subject_name,
+        r.subject_uscc,
+        r.other_subject_uscc,
+        r.decision_value,
+        r.reason,
+        r.decided_by,
+        r.confirmed_by,
+        r.decision_date,
+        r.remark,
+        r.snapshot_ended_on,
+        r.source_subject_id,
+        r.subject_id,
+        r.match_grade,
+        r.match_rule,
+        r.match_issues,
+        c.catalogue_item_code,
+        case when r.party_type = 'natural_person' then coalesce(c.scope_person, 1) else coalesce(c.scope_organisation, 1) end as usage_scope,
+        {{ record_state('r', 'e', "false") }} as state,
+        {{ record_state_reason('r', 'e') }} as state_reason,
+        {{ record_state_since('r', 'e') }} as state_since,
+        coalesce(e.objected, false) as objected,
+        coalesce(e.publication_hold, false) as publication_hold,
+        array_remove(r.match_issues || array[
+            case when r.decided_on is null then 'decisive_date_missing' end
+        ], null) as issues
+    from identified as r
+    left join affected as e on r.record_id = e.record_id
+    left join {{ ref('catalogue_item') }} as c
+        on c.record_kind = 'decision'
+        and coalesce(r.decided_on, r.delivered_on) >= c.valid_from
+        and (c.valid_to is null or coalesce(r.decided_on, r.delivered_on) < c.valid_to)
+)
+
+select * from final

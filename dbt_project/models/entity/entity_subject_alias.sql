@@ -1,0 +1,91 @@
+{{ config(meta={
+    'key': ['subject_id'],
+    'indexes': ['(canonical_subject_id) where known_to_build = <open>'],
+}) }}
+-- Subjects that turned out to be another subject. An id minted from an organisation code or registration number points to
+-- the registered subject that exactly one code now shows to hold that number; people's judgements (who, when, why) override
+-- the machine and are soft: a judgement of `different` points a subject back at itself.
+with machine as (
+    select
+        m.subject_id,
+        (array_agg(r.subject_id order by r.subject_id))[1] as canonical_subject_id,
+        'same ' || min(m.id_type) as reason,
+        null::text as decided_by,
+        null::date as decided_on,
+        null::uuid as decision_record_id,
+        1 as rank
+    from {{ ref('entity_subject_identifier') }} as m
+    inner join {{ ref('entity_subject_identifier') }} as r
+        on m.id_type = r.id_type and m.id_value = r.id_value and r.evidence <> 'minted'
+    where m.evidence = 'minted'
+        and m.known_to_build = {{ open_build() }}
+        and r.known_to_build = {{ open_build() }}
+        and (m.known_from_build = {{ build_no() }} or r.known_from_build = {{ build_no() }})
+    group by m.subject_id
+    having count(distinct r.subject_id) = 1
+),
+
+judged as (
+    select
+        {{ subject_id_from('uscc', 'd.other_subject_uscc') }} as subject_id,
+        case
+            when d.decision_type = 'identity_same' and d.source_state = 'active' then {{ subject_id_from('uscc', 'd.subject_uscc') }}
+            else {{ subject_id_from('uscc', 'd.other_subject_uscc') }}
+        end as canonical_subject_id,
+        d.reason,
+        d.decided_by,
+        d.decided_on,
+        d.record_id as decision_record_id,
+        2 as rank
+    from {{ ref('staging_decision') }} as d
+    where d.decision_type in ('identity_same', 'identity_different')
+        and d.subject_uscc is not null
+        and d.other_subject_uscc is not null
+),
+
+proposed as (
+    select * from machine
+    {%- if has_history() %}
+    where machine.subject_id not in (
+        select k.subject_id from {{ this }} as k
+        where k.known_to_build = {{ open_build() }} and k.decision_record_id is not null
+    )
+    {%- endif %}
+    union all
+    select * from judged
+),
+
+chosen as (
+    select distinct on (p.subject_id) p.*
+    from proposed as p
+    order by p.subject_id, p.rank desc, p.decided_on desc, p.decision_record_id
+),
+
+edges as (
+    select c.* from chosen as c
+    {%- if has_history() %}
+    union all
+    select
+        k.subject_id,
+        k.canonical_subject_id,
+        k.reason,
+        k.decided_by,
+        k.decided_on,
+        k.decision_record_id,
+        0 as rank
+    from {{ this }} as k
+    where k.known_to_build = {{ open_build() }}
+        and k.subject_id not in (select c.subject_id from chosen as c)
+    {%- endif %}
+)
+
+select
+    e.subject_id,
+    coalesce(third.canonical_subject_id, second.canonical_subject_id, e.canonical_subject_id) as canonical_subject_id,
+    e.reason,
+    e.decided_by,
+    e.decided_on,
+    e.decision_record_id
+from edges as e
+left join edges as second on e.canonical_subject_id = second.subject_id and second.subject_id <> e.subject_id
+left join edges as third on second.canonical_subject_id = third.subject_id and third.subject_id <> second.subject_id

@@ -1,0 +1,51 @@
+-- Inspection (监督检查) as the shown build knows it, on the shown day, without what must not be seen any more.
+
+select
+    r.record_id,
+    'inspection' as record_kind,
+    r.subject_id,
+    r.match_grade,
+    r.match_rule,
+    r.party_type,
+    r.department,
+    r.catalogue_item_code,
+    r.decided_on,
+    r.state,
+    r.state_since,
+    r.objected,
+    r.usage_scope,
+    coalesce(
+        r.state = 'active' and r.usage_scope = 0 and not r.publication_hold and r.party_type <> 'natural_person'
+        and r.decided_on <= {{ shown_as_of() }},
+        false
+    ) as is_public,
+    r.decided_on as public_from,
+    null::date as public_until,
+    r.subject_name,
+    r.subject_type,
+    r.subject_uscc,
+    r.subject_org_code,
+    r.subject_reg_no,
+    r.document_no,
+    r.inspection_type,
+    r.inspection_item,
+    r.decision_date,
+    r.inspection_result,
+    r.problem_found,
+    r.authority_name,
+    r.authority_uscc,
+    r.source_unit_name,
+    r.source_unit_uscc,
+    r.remark,
+    r.snapshot_ended_on,
+    r.issues,
+    r.flags,
+    r.original,
+    r.feed,
+    r.batch_id,
+    r.row_no,
+    r.received_at,
+    r.delivered_on,
+    r.known_from_build as build_no
+from {{ ref('core_inspection') }} as r
+where {{ shown('r') }} and {{ not_suppressed('r') }}

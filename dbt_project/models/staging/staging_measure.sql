@@ -1,0 +1,52 @@
+-- Measure application and feedback rows of this build (奖惩措施实施与反馈): the newest version of each record, typed; people's names masked, their keys apart.
+with arrived as (
+    {{ arrived('measure', build_no()) }}
+),
+
+party as (
+    select
+        a.*,
+        {{ party_type('a.subject_type', none, ['a.subject_uscc', 'a.subject_org_code', 'a.subject_reg_no']) }} as party_type,
+        nullif(btrim(a.subject_uscc), {{ placeholder_uscc() }}) as party_code
+    from arrived as a
+),
+
+final as (
+    select
+        {{ origin('a') }},
+        a.party_type,
+        case when a.party_type <> 'natural_person' then nullif(a.party_code, '') end as party_uscc,
+        {{ plain_text('a.subject_name') }} as party_name,
+        {{ plain_text('a.subject_org_code') }} as party_org_code,
+        {{ plain_text('a.subject_reg_no') }} as party_reg_no,
+        null::text as party_tax_no,
+        null::text as party_person_key,
+        null::text as party_person_cipher,
+        ops.normal_document_no(a.document_no) as document_key,
+        case when a.party_type = 'natural_person' then ops.mask_name(a.subject_name) else {{ plain_text('a.subject_name') }} end as subject_name,
+        {{ plain_text('a.subject_type') }} as subject_type,
+        case when a.party_type <> 'natural_person' then nullif(a.party_code, '') end as subject_uscc,
+        {{ plain_text('a.subject_org_code') }} as subject_org_code,
+        {{ plain_text('a.subject_reg_no') }} as subject_reg_no,
+        {{ plain_text('a.document_no') }} as document_no,
+        {{ plain_text('a.measure_code') }} as measure_code,
+        {{ plain_text('a.list_code') }} as list_code,
+        {{ plain_text('a.trigger_document_no') }} as trigger_document_no,
+        {{ plain_text('a.executing_department') }} as executing_department,
+        ops.parse_date(a.decision_date) as decision_date,
+        ops.parse_date(a.ended_on) as ended_on,
+        {{ plain_text('a.end_reason') }} as end_reason,
+        {{ masked_text('a.feedback') }} as feedback,
+        ops.parse_date(a.feedback_on) as feedback_on,
+        {{ plain_text('a.authority_name') }} as authority_name,
+        {{ plain_text('a.authority_uscc') }} as authority_uscc,
+        {{ plain_text('a.source_unit_name') }} as source_unit_name,
+        {{ plain_text('a.source_unit_uscc') }} as source_unit_uscc,
+        {{ masked_text('a.remark') }} as remark
+    from party as a
+)
+
+select
+    f.*,
+    f.decision_date as decided_on
+from final as f

@@ -1,0 +1,311 @@
+"""One small city told in a few nights: built once per session, looked at by many tests.
+
+Building is what takes time, so the nights run once and every stage keeps what readers saw; tests only compare.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import psycopg2.extras
+import pytest
+from psycopg2 import sql
+
+from creditflow import warehouse
+from creditflow.server import Server
+from creditflow.settings import Settings
+from tests.dbt.landed import Landed, enterprise, load_kinds, org_code, party, penalty, reg_no, uscc
+
+PROJECT = Path(__file__).resolve().parents[2]
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What readers saw at one moment. summary: the build before it, if one ran."""
+
+    views: dict[str, Rows]
+    digest: dict[str, str]
+    pointer: int
+    summary: warehouse.BuildSummary | None = None
+
+    def one(self, view: str, **wanted: Any) -> dict[str, Any]:
+        """The single row of a view with these values."""
+        rows = self.all(view, **wanted)
+        assert len(rows) == 1, f"{view} {wanted}: {len(rows)} rows instead of one"
+        return rows[0]
+
+    def all(self, view: str, **wanted: Any) -> Rows:
+        """Rows of a view with these values."""
+        return [row for row in self.views[view] if all(row[name] == value for name, value in wanted.items())]
+
+
+@dataclass
+class Story:
+    """A database of its own, the hand that lands rows in it, and the stages told so far."""
+
+    settings: Settings
+    landed: Landed
+    stages: dict[str, Stage] = field(default_factory=dict)
+
+    def night(self, name: str, as_of: dt.date) -> Stage:
+        """Build and publish; keep what readers see."""
+        summary = warehouse.build(self.settings, as_of)
+        warehouse.publish(self.settings, summary.build_no)
+        return self.look(name, summary)
+
+    def look(self, name: str, summary: warehouse.BuildSummary | None = None, *, build: int | None = None) -> Stage:
+        """Keep what readers see now (or would see of an earlier build)."""
+        views: dict[str, Rows] = {}
+        conn = psycopg2.connect(self.settings.warehouse_url)
+        try:
+            with conn, conn.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+                cursor.execute("select publish.look_at(%s)", (build,))
+                for view in warehouse.publish_views(conn):
+                    cursor.execute(sql.SQL("select * from publish.{}").format(sql.Identifier(view)))
+                    views[view] = [dict(row) for row in cursor.fetchall()]
+                cursor.execute("select build_no from ops.pointer")
+                pointer = (cursor.fetchone() or {})["build_no"]
+        finally:
+            conn.close()
+        stage = Stage(views, warehouse.digest(self.settings, build), pointer, summary)
+        self.stages[name] = stage
+        return stage
+
+    def __getitem__(self, name: str) -> Stage:
+        return self.stages[name]
+
+
+@pytest.fixture(scope="session")
+def story(server: Server, warehouse_template: str, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """The city's nights, told to the end."""
+    name = "story"
+    admin = psycopg2.connect(server.url("postgres"))
+    admin.autocommit = True
+    with admin.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("create database {} template {} strategy file_copy").format(
+                sql.Identifier(name), sql.Identifier(warehouse_template)
+            )
+        )
+    admin.close()
+    settings = Settings(
+        tmp_path_factory.mktemp("story"), PROJECT, "memory://unused", external_warehouse=server.url(name)
+    )
+    told = Story(settings, Landed(settings, load_kinds(PROJECT)))
+    existing = told.landed.execute("select 1 from pg_tables where schemaname = 'landing' limit 1")
+    if not existing:
+        told.landed.make_tables()
+    _tell(told)
+    return told
+
+
+AUTHORITY = uscc(900001, "11440500")
+DAY1, DAY2, DAY3 = dt.date(2026, 11, 2), dt.date(2026, 11, 3), dt.date(2026, 11, 4)
+PERSON = {
+    "person_id_no_hash": "hash-of-a-fictitious-person",
+    "person_id_no_cipher": "k1:AAAA",
+    "person_id_no_check": "ok",
+}
+HOUSEHOLD = {
+    "counterparty_name": "龙湖区测试小店",
+    "counterparty_type": "个体工商户",
+    "counterparty_uscc": "00000000000000000X",
+    "counterparty_reg_no": reg_no(77),
+}
+
+
+def permit(number: int, document_no: str, **changes: Any) -> dict[str, Any]:
+    """A permit row on a test enterprise, valid for long."""
+    return {
+        "counterparty_name": f"汕头市测试{number}号贸易有限公司",
+        "counterparty_type": "法人及非法人组织",
+        "counterparty_uscc": uscc(number),
+        "decision_document_title": "准予许可决定书",
+        "decision_document_no": document_no,
+        "permit_category": "普通",
+        "permit_content": "食品经营",
+        "decision_date": "2026-01-05",
+        "valid_from": "2026-01-05",
+        "valid_to": "2099/12/31",
+        "permit_authority_name": "汕头市市场监督管理局",
+        "permit_authority_uscc": AUTHORITY,
+        "record_status": "1",
+    } | changes
+
+
+def arrears(number: int, amount: str = "5000") -> dict[str, Any]:
+    """Social insurance arrears of a test enterprise."""
+    return party(number) | {
+        "arrears_type": "social_insurance",
+        "period": "2026-09",
+        "amount_yuan": amount,
+        "decision_date": "2026-10-15",
+    }
+
+
+def listed(number: int, list_code: str, document_no: str, **changes: Any) -> dict[str, Any]:
+    """An entry on a serious list, decided 2026-02-01."""
+    return party(number) | {"list_code": list_code, "document_no": document_no, "decision_date": "2026-02-01"} | changes
+
+
+def repaired(number: int, document_no: str, target: str, state: str = "granted") -> dict[str, Any]:
+    """A repair of a penalty."""
+    return party(number) | {
+        "document_no": document_no,
+        "target_kind": "penalty",
+        "target_document_no": target,
+        "target_authority_uscc": AUTHORITY,
+        "repair_state": state,
+        "submitted_on": "2026-10-20",
+        "decision_date": "2026-11-02",
+    }
+
+
+def _tell(story: Story) -> None:
+    land = story.landed.batch
+    # first night: a small register, and one of everything
+    land("registration", [enterprise(n) for n in range(1, 11)], day=DAY1)
+    land(
+        "registration",
+        [
+            enterprise(11, registered_on="2026-10-01"),
+            enterprise(12, entity_status="注销", deregistered_on="2026-09-01"),
+            enterprise(13, registered_on="2026-01-10"),
+            enterprise(14, registered_capital="50(万美元)"),
+            enterprise(15, subject_uscc=None, subject_org_code=org_code(15)),
+        ],
+        day=DAY1,
+    )
+    land(
+        "penalty",
+        [
+            penalty(1, "汕市监罚〔2026〕1号"),
+            penalty(2, "汕市监罚〔2026〕2号", severity="严重"),
+            penalty(7, "汕市监罚〔2026〕7号"),
+            penalty(
+                8, "汕市监罚〔2026〕8号", penalty_category="警告", fine_amount_wan=None, decision_date="2026/10/20"
+            ),
+            penalty(1, "汕市监罚〔2026〕9号", **HOUSEHOLD),
+            penalty(
+                1,
+                "汕公罚〔2026〕1号",
+                counterparty_name="测试甲",
+                counterparty_type="自然人",
+                counterparty_uscc=None,
+                person_id_type="身份证",
+                **PERSON,
+            ),
+            penalty(1, "汕市监罚〔2026〕10号", counterparty_uscc=None, counterparty_name="汕头市测试3号贸易有限公司"),
+            penalty(1, "汕市监罚〔2026〕11号", counterparty_uscc=None, counterparty_name="查无此名有限公司"),
+            penalty(13, "汕市监罚〔2026〕13号", severity="严重"),
+        ],
+        day=DAY1,
+    )
+    land("permit", [permit(3, "汕许〔2026〕3号"), permit(4, "汕许〔2026〕4号", valid_to="2026-06-30")], day=DAY1)
+    land(
+        "list_entry",
+        [
+            listed(4, "SL05", "汕应急列〔2026〕4号"),
+            listed(
+                9,
+                "SL05",
+                "汕应急列〔2026〕9号",
+                responsible_person_name="测试乙",
+                responsible_person_role="legal_representative",
+                responsible_person_named="是",
+                person_notified_on="2026-02-05",
+                responsible_person_id_no_hash="hash-of-another-fictitious-person",
+                responsible_person_id_no_cipher="k1:BBBB",
+                responsible_person_id_no_check="ok",
+            ),
+            party(10) | {"list_name": "无此名单", "document_no": "x1", "decision_date": "2026-02-01"},
+            party(10) | {"list_code": "SL05", "document_no": "x2", "exit_date": "2026-03-01"},
+        ],
+        department="yjj",
+        day=DAY1,
+    )
+    land(
+        "rating",
+        [
+            party(5)
+            | {"document_no": "r5", "rating_scheme": "tax_fee", "rating_grade": "A", "decision_date": "2026-04-20"},
+            party(4)
+            | {"document_no": "r4", "rating_scheme": "tax_fee", "rating_grade": "A", "decision_date": "2026-04-20"},
+        ],
+        department="swj",
+        day=DAY1,
+    )
+    land("arrears", [arrears(1), arrears(6)], department="rsj", delivery="full_snapshot", day=DAY1)
+    land(
+        "objection",
+        [
+            party(7)
+            | {
+                "document_no": "o7",
+                "target_kind": "penalty",
+                "target_document_no": "汕市监罚〔2026〕7号",
+                "objection_state": "checking",
+                "submitted_on": "2026-10-30",
+                "decision_date": "2026-10-31",
+            }
+        ],
+        department="x_creditchina",
+        day=DAY1,
+    )
+    land("repair", [repaired(9, "修复0号", "汕市监罚〔2099〕1号")], department="x_creditchina", day=DAY1)
+    story.night("first", dt.date(2026, 11, 2))
+
+    # second night: nothing new
+    story.night("quiet", dt.date(2026, 11, 2))
+
+    # third night: corrections, a withdrawal, a repair, a late old version, a new snapshot, a code for the household
+    land(
+        "penalty",
+        [
+            penalty(1, "汕市监罚〔2026〕1号", fine_amount_wan="60", _op="U"),
+            penalty(7, "汕市监罚〔2026〕7号", _op="W"),
+        ],
+        day=DAY2,
+    )
+    old = dt.datetime(2026, 11, 1, 8, tzinfo=dt.UTC)
+    land("penalty", [penalty(13, "汕市监罚〔2026〕13号", severity="轻微", _at=old)], day=DAY2)
+    land("repair", [repaired(2, "修复2号", "汕市监罚〔2026〕2号")], department="x_creditchina", day=DAY2)
+    land("arrears", [arrears(1)], department="rsj", delivery="full_snapshot", day=DAY2)
+    land(
+        "registration",
+        [
+            enterprise(
+                77,
+                subject_name="龙湖区测试小店",
+                subject_type="个体工商户",
+                subject_uscc=uscc(77, "92440500"),
+                subject_reg_no=reg_no(77),
+            ),
+            enterprise(15),
+        ],
+        day=DAY2,
+    )
+    land(
+        "rating",
+        [
+            party(5)
+            | {"document_no": "r5b", "rating_scheme": "tax_fee", "rating_grade": "D", "decision_date": "2026-11-03"}
+        ],
+        department="swj",
+        day=DAY2,
+    )
+    story.night("changed", dt.date(2026, 11, 3))
+    story.look("changed as the first night knew it", build=story["first"].pointer)
+
+    # back one build, then on: the same deliveries are built again under a new number
+    warehouse.rollback(story.settings, story["quiet"].pointer)
+    story.look("rolled back")
+    story.night("built on", dt.date(2026, 11, 3))
+
+    # half a year later nothing has arrived; the calendar alone moves scores and publication
+    story.night("half a year later", dt.date(2027, 5, 20))
