@@ -1,0 +1,233 @@
+"""Commands that move data one step: ingest, drop, gate, build, publish, rollback, diff, decide."""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from creditflow.cli.output import (
+    as_json,
+    as_of_option,
+    bad_batches,
+    business_date,
+    feed_exists,
+    installation,
+    known_departments,
+    show_batches,
+    show_json,
+    warehouse,
+)
+
+
+def _answer(settings: Any, batch_ids: list[str], as_json: bool) -> int:
+    from creditflow.ops.database import transaction
+    from creditflow.ops.ledger import batches_by_id
+
+    with transaction(settings, "tell batches") as conn:
+        batches = batches_by_id(conn, batch_ids)
+    if as_json:
+        for batch in batches:
+            del batch["seconds"]
+        show_json({"batches": batches})
+    elif batches:
+        show_batches(batches)
+    else:
+        click.echo("没有新数据 / nothing new")
+    return 1 if bad_batches(batches) else 0
+
+
+@click.command()
+@click.argument("department")
+@click.option("--feed", help="Only this feed.")
+@as_of_option("Business date of the night this belongs to.")
+@click.option("--gate/--no-gate", "judge", default=True, show_default=True, help="Judge what landed at once.")
+@as_json
+def ingest(department: str, feed: str | None, as_of: dt.date | None, judge: bool, as_json: bool) -> int:
+    """Fetch what is new from DEPARTMENT, archive it, land it, judge it."""
+    settings = installation()
+    warehouse(settings)
+    registry = known_departments(settings)
+    feed_exists(registry, department, feed)
+
+    from creditflow.ingest import ingest_department
+
+    day = business_date(settings, as_of)
+    done = ingest_department(settings, registry, department, day, feeds=[feed] if feed else None)
+    batch_ids = [batch.batch_id for batch in done]
+    if judge and batch_ids:
+        from creditflow.quality import gate as judge_batches
+
+        judge_batches(settings, registry, batch_ids)
+    return _answer(settings, batch_ids, as_json)
+
+
+@click.command()
+@click.argument("department")
+@click.argument("feed")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@as_of_option("Business date of the night this belongs to.")
+@as_json
+def drop(department: str, feed: str, files: tuple[Path, ...], as_of: dt.date | None, as_json: bool) -> int:
+    """Deliver FILES by hand for FEED of DEPARTMENT: the same path as every other delivery."""
+    settings = installation()
+    warehouse(settings)
+    registry = known_departments(settings)
+    feed_exists(registry, department, feed)
+
+    from creditflow.ingest import drop as deliver
+    from creditflow.quality import gate as judge_batches
+
+    done = deliver(settings, registry, department, feed, list(files), business_date(settings, as_of))
+    batch_ids = [batch.batch_id for batch in done]
+    judge_batches(settings, registry, batch_ids)
+    return _answer(settings, batch_ids, as_json)
+
+
+@click.group(invoke_without_command=True)
+@as_json
+@click.pass_context
+def gate(context: click.Context, as_json: bool) -> int:
+    """Judge every batch that waits; or decide on one that is held (release, refuse)."""
+    if context.invoked_subcommand is not None:
+        return 0
+    settings = installation()
+    warehouse(settings)
+    registry = known_departments(settings)
+
+    from creditflow.ops.database import transaction
+    from creditflow.quality import gate as judge_batches
+
+    with transaction(settings, "waiting batches") as conn, conn.cursor() as cursor:
+        cursor.execute("select batch_id from ops.batch where state in ('archived', 'landed') order by 1")
+        batch_ids = [row[0] for row in cursor.fetchall()]
+    judge_batches(settings, registry)
+    return _answer(settings, batch_ids, as_json)
+
+
+@click.command()
+@as_of_option("Business date of the build; lists and scores are as of this day.")
+@click.option("--publish/--no-publish", "move", default=False, help="Move the pointer when the tests pass.")
+@as_json
+def build(as_of: dt.date | None, move: bool, as_json: bool) -> int:
+    """Build subjects, lists and scores from all accepted batches; readers see it after `publish`."""
+    settings = installation()
+    warehouse(settings)
+    known_departments(settings)
+
+    from creditflow.warehouse import build as make
+    from creditflow.warehouse import publish as move_pointer
+
+    done = make(settings, business_date(settings, as_of))
+    if move:
+        move_pointer(settings, done.build_no)
+    if as_json:
+        show_json({"build": done.build_no, "published": move})
+    else:
+        click.echo(f"构建 / build {done.build_no}: {'published' if move else 'tested; creditflow publish shows it'}")
+    return 0
+
+
+@click.command()
+@click.argument("build_no", metavar="[BUILD]", type=int, required=False)
+@as_json
+def publish(build_no: int | None, as_json: bool) -> int:
+    """Show readers BUILD (default: the newest tested one)."""
+    settings = installation()
+    warehouse(settings)
+
+    from creditflow.warehouse import publish as move_pointer
+
+    move_pointer(settings, build_no)
+    return _pointer(settings, as_json)
+
+
+@click.command()
+@click.argument("build_no", metavar="[BUILD]", type=int, required=False)
+@as_json
+def rollback(build_no: int | None, as_json: bool) -> int:
+    """Show readers an earlier BUILD again (default: the one before)."""
+    settings = installation()
+    warehouse(settings)
+
+    from creditflow.warehouse import rollback as move_back
+
+    move_back(settings, build_no)
+    return _pointer(settings, as_json)
+
+
+def _pointer(settings: Any, as_json: bool) -> int:
+    from creditflow.ops.database import transaction
+
+    with transaction(settings, "tell pointer") as conn, conn.cursor() as cursor:
+        cursor.execute("select build_no, as_of from ops.pointer")
+        number, day = cursor.fetchone() or (0, None)
+    if as_json:
+        show_json({"build": number, "as_of": day})
+    else:
+        click.echo(f"当前发布 / published now: build {number} ({day})")
+    return 0
+
+
+@click.command()
+@click.argument("build_a", metavar="A", type=int)
+@click.argument("build_b", metavar="B", type=int)
+@as_json
+def diff(build_a: int, build_b: int, as_json: bool) -> int:
+    """What changed for readers between builds A and B, table by table."""
+    settings = installation()
+    warehouse(settings)
+
+    from creditflow.warehouse import diff as compare
+
+    tables = compare(settings, build_a, build_b)
+    if as_json:
+        show_json({"a": build_a, "b": build_b, "tables": tables})
+    else:
+        for name, change in sorted(tables.items()):
+            click.echo(f"{name}: +{change['opened']:,} -{change['closed']:,}")
+    return 0
+
+
+@click.group()
+def decide() -> None:
+    """Decisions by people about the pipeline; archived, and repeated by a rebuild."""
+
+
+@decide.command()
+@click.argument("batch_id", metavar="BATCH")
+@click.option("--reason", required=True, help="Why; kept for ever.")
+@click.option("--by", "decided_by", default=getpass.getuser, help="Who decides.  [default: the system user]")
+def release(batch_id: str, reason: str, decided_by: str) -> int:
+    """Let a held BATCH through."""
+    settings = installation()
+    warehouse(settings)
+    registry = known_departments(settings)
+
+    from creditflow.quality import release as let_through
+
+    let_through(settings, registry, batch_id, reason, decided_by)
+    return _answer(settings, [batch_id], False)
+
+
+@decide.command()
+@click.argument("batch_id", metavar="BATCH")
+@click.option("--reason", required=True, help="Why; kept for ever.")
+@click.option("--by", "decided_by", default=getpass.getuser, help="Who decides.  [default: the system user]")
+def refuse(batch_id: str, reason: str, decided_by: str) -> int:
+    """Refuse a held BATCH for good; the department delivers again."""
+    settings = installation()
+    warehouse(settings)
+
+    from creditflow.quality import refuse as turn_down
+
+    turn_down(settings, batch_id, reason, decided_by)
+    _answer(settings, [batch_id], False)
+    return 0
+
+
+for _decision in (release, refuse):
+    gate.add_command(_decision)

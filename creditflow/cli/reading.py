@@ -1,0 +1,137 @@
+"""Commands that only tell: sources, report."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import click
+
+from creditflow.cli.output import as_json, as_of_option, business_date, installation, show_json, warehouse
+
+
+@click.group()
+def sources() -> None:
+    """The registry: who supplies what, how, and on what legal ground."""
+
+
+@sources.command("list")
+@as_json
+def list_sources(as_json: bool) -> int:
+    """All departments and the suppliers outside them."""
+    from creditflow.registry import load
+
+    registry = load(installation().project)
+    rows: list[dict[str, Any]] = [
+        {
+            "code": item.code,
+            "name_zh": item.name_zh,
+            "name_en": item.name_en,
+            "external": item.external,
+            "tier": item.tier,
+            "channel": item.channel,
+            "cadence": item.cadence,
+            "feeds": list(item.feeds),
+        }
+        for item in registry.all().values()
+    ]
+    if as_json:
+        show_json({"departments": rows})
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold")
+    for name in ("code", "部门", "tier", "channel", "cadence", "feeds"):
+        table.add_column(name)
+    for row in rows:
+        table.add_row(row["code"], row["name_zh"], row["tier"], row["channel"], row["cadence"], " ".join(row["feeds"]))
+    Console().print(table)
+    return 0
+
+
+@sources.command()
+@click.argument("department")
+@as_json
+def show(department: str, as_json: bool) -> int:
+    """One department, complete: its feeds with every heading they understand."""
+    from creditflow.cli.output import feed_exists
+    from creditflow.registry import load
+
+    registry = load(installation().project)
+    feed_exists(registry, department, None)
+    answer = _plain(dataclasses.asdict(registry.all()[department]))
+    if as_json:
+        show_json(answer)
+    else:
+        import yaml
+
+        click.echo(yaml.safe_dump(answer, allow_unicode=True, sort_keys=False, width=110), nl=False)
+    return 0
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(_plain(item) for item in value)
+    return str(value) if isinstance(value, Path) else value
+
+
+@sources.command()
+@click.option("--write", is_flag=True, help="Write sources/schema.json for editors anew first.")
+@as_json
+def check(write: bool, as_json: bool) -> int:
+    """Read everything strictly; every problem with its file and line."""
+    from creditflow.registry import check as problems_of
+    from creditflow.registry import load, write_schema
+
+    project = installation().project
+    if write:
+        write_schema(project)
+    problems = problems_of(project)
+    if as_json:
+        show_json({"problems": [{"file": p.file, "line": p.line, "message": p.message} for p in problems]})
+    elif problems:
+        for problem in problems:
+            click.echo(str(problem))
+    else:
+        registry = load(project)
+        click.echo(f"{len(registry.departments)} departments, {len(registry.external)} external: no problem")
+    return 1 if problems else 0
+
+
+@click.group()
+def report() -> None:
+    """Pages for the credit office."""
+
+
+@report.command()
+@as_of_option("Business date.  [default: the published build's]")
+def quality(as_of: dt.date | None) -> int:
+    """Write the morning pages under .creditflow/site."""
+    settings = installation()
+    warehouse(settings)
+
+    from creditflow.report import quality as write
+
+    click.echo(write(settings, business_date(settings, as_of)))
+    return 0
+
+
+@report.command()
+@click.argument("uscc")
+@as_of_option("Business date.  [default: the published build's]")
+def subject(uscc: str, as_of: dt.date | None) -> int:
+    """The credit report of the subject with this unified social credit code."""
+    settings = installation()
+    warehouse(settings)
+
+    from creditflow.report import subject as write
+
+    click.echo(write(settings, uscc, business_date(settings, as_of)))
+    return 0
