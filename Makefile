@@ -61,7 +61,7 @@ test-e2e: $(DEV)
 
 # Tests that need programs of the system's package manager (chromium, fonts, redis); see .ci/run.
 test-system: $(DEV)
-	$(PYTEST) -m system tests
+	$(PYTEST) -m system tests/unit tests/integration tests/e2e
 
 bench: $(DEV)
 	@$(BIN)/python -m bench $(ARGS)

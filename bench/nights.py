@@ -16,10 +16,10 @@ PROJECT = Path(__file__).resolve().parent.parent
 FIRST, NEXT = "2026-11-20", "2026-11-23"
 
 
-def _night(home: Path, as_of: str) -> dict[str, Any]:
+def _night(home: Path, as_of: str, *options: str) -> dict[str, Any]:
     environ = {**os.environ, "CREDITFLOW_HOME": str(home)}
     subprocess.run(
-        [sys.executable, "-m", "creditflow", "night", "--as-of", as_of],
+        [sys.executable, "-m", "creditflow", "night", "--as-of", as_of, *options],
         env=environ,
         cwd=PROJECT,
         check=True,
@@ -46,14 +46,34 @@ def p8() -> dict[str, Any]:
             "text": f"{seconds} s ({batches} batches, {rows:,} rows; whole command {summary['seconds']} s)",
         }
     finally:
-        subprocess.run(
-            [sys.executable, "-m", "creditflow", "down"],
-            env={**os.environ, "CREDITFLOW_HOME": str(home)},
-            cwd=PROJECT,
-            check=False,
-            stdout=subprocess.DEVNULL,
-        )
-        shutil.rmtree(home, ignore_errors=True)
+        _wipe(home)
+
+
+def _wipe(home: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "creditflow", "down", "--wipe", "--yes"],
+        env={**os.environ, "CREDITFLOW_HOME": str(home)},
+        cwd=PROJECT,
+        check=False,
+        stdout=subprocess.DEVNULL,
+    )
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def truth(scale: float = 0.05) -> dict[str, Any]:
+    """All 43 departments at `scale`, ingested and gated without a scheduler, compared with the sandbox's truth ledger."""
+    from bench.truth import compare
+    from creditflow.server import ensure_server
+    from creditflow.settings import load_settings
+
+    home = Path(tempfile.mkdtemp(prefix="creditflow-bench-"))
+    try:
+        _night(home, FIRST, "--in-process", "--scale", str(scale))
+        settings = load_settings({**os.environ, "CREDITFLOW_HOME": str(home)})
+        ensure_server(settings)
+        return compare(settings, settings.sandbox_home / "truth").as_dict()
+    finally:
+        _wipe(home)
 
 
 def p10() -> dict[str, Any]:

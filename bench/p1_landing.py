@@ -23,7 +23,6 @@ from typing import Any
 import orjson
 import psycopg2
 import xlsxwriter
-from sandbox.bulk import write_csv
 
 from creditflow.archive import store
 from creditflow.connectors.delivery import Delivery
@@ -36,6 +35,7 @@ from creditflow.readers import binding_encoding, read
 from creditflow.registry import Registry, load
 from creditflow.server import ensure_server, remove_server
 from creditflow.settings import Settings, load_settings
+from sandbox.bulk import write_csv
 
 AS_OF = dt.date(2026, 11, 20)
 DEPARTMENT, FEED = "mzj", "permit"
@@ -172,7 +172,9 @@ def _xml(path: Path, headings: list[str], records: list[list[str]]) -> Path:
 
 
 def _xlsx(path: Path, headings: list[str], records: list[list[str]]) -> Path:
-    book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
+    book = xlsxwriter.Workbook(
+        str(path), {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    )
     sheet = book.add_worksheet()
     for at, record in enumerate([headings, *records]):
         sheet.write_row(at, 0, record)

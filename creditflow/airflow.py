@@ -20,7 +20,7 @@ import sys
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -393,6 +393,17 @@ class Client:
             if item["dag_run_id"] == run_id:
                 found[item["dag_id"]] = item
         return found
+
+
+def why_failed(airflow: Airflow, dag_id: str, run_id: str) -> str:
+    """What the failed task of a run said last, and where its log lies."""
+    logs = airflow.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}"
+    said = ""
+    for log in sorted(logs.glob("task_id=*/attempt=*.log"), key=lambda path: path.stat().st_mtime):
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError, KeyError, IndexError, TypeError):
+                said = str(json.loads(line)["error_detail"][0]["exc_value"])
+    return f"{said} ({logs})" if said else str(logs)
 
 
 def wait_until_ready(settings: Settings, airflow: Airflow, expected: Sequence[str], *, patience: float = 300.0) -> None:

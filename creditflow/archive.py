@@ -92,7 +92,7 @@ def store(
     if reason is None:
         assert form is not None
         stream, cut = _columns_to_cut(stream, feed, form, encoding)
-    counted = _Counted(stream)
+    counted = Counted(stream)
     source = cast("BinaryIO", counted)
     if cut.names:
         assert form is not None
@@ -306,7 +306,7 @@ def _chunks(stream: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-class _Counted(io.RawIOBase):
+class Counted(io.RawIOBase):
     """A stream that hashes and counts what is read from it."""
 
     def __init__(self, stream: BinaryIO) -> None:

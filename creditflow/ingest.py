@@ -30,7 +30,7 @@ from creditflow.ops.batches import (
     register,
     summaries,
 )
-from creditflow.ops.database import Connection, connect
+from creditflow.ops.database import Connection, DatabaseUnavailable, connect
 from creditflow.registry import Department, Feed, Registry
 from creditflow.settings import Settings, SettingsError
 
@@ -109,11 +109,26 @@ def _ingest_feed(
     except SettingsError as problem:
         zh, _, en = str(problem).partition(" / ")
         outcome.failed.append((feed.name, zh, en or zh))
-    except OSError as problem:
-        log.warning("%s/%s: %s", department.code, feed.name, type(problem).__name__)
+    except DatabaseUnavailable:
+        raise
+    except Exception as problem:  # noqa: BLE001 - a fault of ours in one feed must not stop the others
+        # Neither its message nor its traceback is told: both may hold what the department sent.
+        log.error("%s/%s: %s", department.code, feed.name, _where(problem))
         outcome.failed.append(
-            (feed.name, "读取交付时出错，稍后重试", f"reading the delivery failed ({type(problem).__name__})")
+            (feed.name, f"处理时出现内部错误（{_where(problem)}）", f"internal error ({_where(problem)})")
         )
+
+
+def _where(problem: Exception) -> str:
+    """Kind of an error and the place in our code, without its message."""
+    frame = problem.__traceback__
+    place = ""
+    while frame is not None:
+        name = frame.tb_frame.f_code.co_filename
+        if "creditflow" in name and "site-packages" not in name:
+            place = f"{Path(name).name}:{frame.tb_lineno}"
+        frame = frame.tb_next
+    return f"{type(problem).__name__} {place}"
 
 
 def drop(

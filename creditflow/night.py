@@ -109,7 +109,7 @@ def _run(
     else:
         assert server is not None
         with _scheduler(settings, server, registry, show) as running, airflow.Client(running) as client:
-            problems += _steps(settings, registry, conn, as_of, _Scheduled(client, as_of), show)
+            problems += _steps(settings, registry, conn, as_of, _Scheduled(running, client, as_of), show)
     changed = _fingerprint(conn) != before
     summary = summarize(settings, conn, registry, as_of)
     summary["seconds"] = round(time.monotonic() - started, 1)
@@ -159,15 +159,18 @@ class _InProcess:
         publish(self._settings, build(self._settings, self._as_of).build_no)
 
     def reports(self) -> None:
+        from creditflow.quality.morning import settle
         from creditflow.report import quality
 
+        settle(self._settings, self._registry, self._as_of)
         quality(self._settings, self._as_of)
 
 
 class _Scheduled:
     """The steps, as runs of DAGs that a real scheduler executes."""
 
-    def __init__(self, client: airflow.Client, as_of: dt.date) -> None:
+    def __init__(self, running: airflow.Airflow, client: airflow.Client, as_of: dt.date) -> None:
+        self._airflow = running
         self._client = client
         self._as_of = as_of
         moment = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -214,7 +217,7 @@ class _Scheduled:
             time.sleep(POLL_SECONDS / 2)
             state = self._client.states(self._run_id)[name]["state"]
             if state == "failed":
-                raise NightError(f"DAG {name} failed; its log is under airflow/logs/dag_id={name}")
+                raise NightError(f"DAG {name}: {airflow.why_failed(self._airflow, name, self._run_id)}")
             if state == "success":
                 return
 
@@ -232,7 +235,7 @@ def _steps(
     show.departments({code: body.name_zh for code, body in bodies.items()})
     with show.step("ingest", f"fetching and landing {len(bodies)} departments"):
         failed = steps.ingest(list(bodies.values()), lambda code, state: _tell(conn, show, as_of, code, state))
-        problems += [f"{code}: ingest failed" for code in failed]
+        problems += [f"{code}: ingest failed" for code in failed]  # ops.arrival says why
     if _waiting(conn):
         with show.step("gate", "judging what landed"), _noted(problems, "gate"):
             steps.gate()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import dag, task
+from notifiers import CreditOffice
 from wiring import LANDED, defaults, discreet, on_asset, registry, settings
 
 
@@ -22,7 +23,7 @@ from wiring import LANDED, defaults, discreet, on_asset, registry, settings
     default_args=defaults("credit_office", timeout=timedelta(hours=2)),
 )
 def quality_gate() -> None:
-    @task
+    @task(on_success_callback=[CreditOffice("alarm")])
     def sweep() -> None:
         from creditflow.quality import gate
 

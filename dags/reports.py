@@ -1,6 +1,6 @@
-"""The credit office's morning pages, written after every publication.
+"""The credit office's morning: issues opened and closed, return workbooks written, pages written after every publication.
 
-**Trigger** it again at any time; pages are written anew from the warehouse.
+**Trigger** it again at any time; issues follow from the verdicts, pages are written anew from the warehouse.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import dag, get_current_context, task
-from wiring import PUBLISHED, as_of, defaults, discreet, on_asset, settings
+from wiring import PUBLISHED, as_of, defaults, discreet, on_asset, registry, settings
 
 
 @dag(
@@ -21,13 +21,21 @@ from wiring import PUBLISHED, as_of, defaults, discreet, on_asset, settings
 )
 def reports() -> None:
     @task
+    def settle() -> int:
+        """Issues, return workbooks, department figures."""
+        from creditflow.quality.morning import settle
+
+        with discreet():
+            return settle(settings(), registry(), as_of(get_current_context())).workbooks
+
+    @task
     def quality() -> str:
         from creditflow.report import quality
 
         with discreet():
             return str(quality(settings(), as_of(get_current_context())))
 
-    quality()
+    settle() >> quality()
 
 
 reports()

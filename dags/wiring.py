@@ -28,6 +28,9 @@ PUBLISHED = Asset("published", "creditflow://publish")
 CUT_OFF = "0 5 * * *"
 """When the night's build starts with what has been accepted until then."""
 
+DIGEST = "0 7 * * *"
+"""When the credit office is told about the night."""
+
 RETRY_DELAY = timedelta(seconds=int(os.environ.get("CREDITFLOW_RETRY_SECONDS", "300")))
 
 

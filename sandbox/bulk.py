@@ -19,11 +19,11 @@ LOT = 50_000
 
 
 def write_csv(
-    folder: Path, rows: int, *, kind: str = "permit", seed: int = 42, faults: bool = True, dept: str = "ycj"
+    folder: Path, rows: int, *, kind: str = "permit", seed: int = 42, faults: bool = True, dept: str = "wlj"
 ) -> Path:
     """Write `rows` records of a kind as one department sends them (utf-8, transport codes, CZBS and GXSJ); the file."""
     folder.mkdir(parents=True, exist_ok=True)
-    department = replace(departments()[dept], encoding="utf-8")
+    department = departments()[dept]
     feed = department.feeds[kind]
     scale = max(rows / feed.rows, 0.01)
     planner = Planner(make(seed, min(scale, 1.0), DEFAULT_DAY), scale, 1)

@@ -15,7 +15,6 @@ Texts = npt.NDArray[np.object_]
 FIRST = (dt.date(1949, 1, 1) - dt.date(1970, 1, 1)).days
 LAST = (dt.date(2105, 1, 1) - dt.date(1970, 1, 1)).days
 LONG_TERM = (dt.date(2099, 12, 31) - dt.date(1970, 1, 1)).days
-STYLES = ("slash", "dash", "compact", "zh", "serial")
 _SERIAL_ZERO = (dt.date(1899, 12, 30) - dt.date(1970, 1, 1)).days
 
 

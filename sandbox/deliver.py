@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -25,6 +25,8 @@ from sandbox.description import HERE, Department, Feed, departments, layouts
 from sandbox.faults import (
     Fault,
     copies_of,
+    corrected,
+    extra_cells,
     inject,
     later_changes,
     out_of_scope,
@@ -39,6 +41,7 @@ from sandbox.formats import (
     OldWorkbook,
     Spool,
     Workbook,
+    Writer,
     XmlFile,
     carries_operations,
     headings,
@@ -259,7 +262,7 @@ class Night:
         delivery = self._delivery_name(dept, feed, day, number)
         extra = self._second_thoughts(feed, state, day, operations) if not first else []
         healed = self._heal(dept, feed, state, day)
-        writer: Any = None
+        writer: Writer | None = None
         target: Path | None = None
         row = 0
         faulty: list[list[object]] = []
@@ -271,7 +274,11 @@ class Night:
             notes, before, rows, blocked = self._spoil(dept, feed, rows, lawful, name, day, operations)
             if writer is None:
                 writer, target = self._open(dept, feed, state, day, number, forbidden, operations)
-            writer.add(zip(*values(dept, feed, rows, forbidden), strict=True), rows.op.tolist(), rows.updated.tolist())
+            table: Iterable[tuple[str, ...]] = zip(*values(dept, feed, rows, forbidden), strict=True)
+            broken = {note.row for note in notes if note.type == "extra_cell"}
+            if broken:
+                table = ((*r[:3], "（另附）", *r[3:]) if i in broken else r for i, r in enumerate(table))
+            writer.add(table, rows.op.tolist(), rows.updated.tolist())
             faulty += self._fault_lines(dept, feed, delivery, rows, notes, row, writer.first_row, state.next_seq)
             near += self._near_lines(dept, feed, delivery, rows, blocked, row, writer.first_row, state.next_seq)
             subjects.append(rows.subject)
@@ -347,6 +354,8 @@ class Night:
             notes = register_faults(self.planner, feed, rows, rng, day, blocked) if dept.code == "sjgj" else []
         else:
             notes, before = inject(self.planner, feed, rows, rng, day, blocked)
+            if feed.format == "csv" and dept.channel == "sftp":
+                notes += extra_cells(rows, rng, blocked)
             notes += reuse_numbers(feed, rows, rng, dept.texts["faults"].get("document_no_reused", 0.0), blocked)
         typed_oddly(rows, rng, blocked)
         notes += [Fault(int(i), "out_of_scope", "", "out_of_scope") for i in np.flatnonzero(lawful).tolist()]
@@ -382,7 +391,7 @@ class Night:
             if not withdraw:
                 column = next((c for c in ("remark", "satisfaction") if c in item["row"]), "")
                 if column:
-                    item["row"][column] = "经复核更正" if column == "remark" else "满意"
+                    item["row"][column] = corrected(column, item["row"][column])
             made.append(self._single(feed, item, "W" if withdraw else ("U" if operations else "I"), stamp))
         return made
 
@@ -473,7 +482,7 @@ class Night:
 
     def _open(
         self, dept: Department, feed: Feed, state: FeedState, day: int, number: int, forbidden: bool, operations: bool
-    ) -> tuple[Any, Path]:
+    ) -> tuple[Writer, Path]:
         heads = headings(dept, feed, forbidden)
         draft = self.home / "draft" / f"{feed.id}.{feed.format}"
         draft.parent.mkdir(parents=True, exist_ok=True)
@@ -512,7 +521,7 @@ class Night:
         number: int,
         target: Path,
         rows: int,
-        writer: Any,
+        writer: Writer,
         delivery: str,
     ) -> None:
         if dept.channel == "frontend_db":
@@ -524,7 +533,7 @@ class Night:
                 snapshot=feed.kind == "arrears",
                 forbidden=dept.texts.get("forbidden", {}).get(feed.kind),
             )
-        elif dept.channel == "rest_api":
+        elif isinstance(writer, Lines):
             snapshot = feed.kind == "arrears"
             before = 0 if snapshot else state.lines_rows
             writer.write_index(before)

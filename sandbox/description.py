@@ -71,9 +71,11 @@ class Department:
     texts: dict[str, Any] = field(hash=False)
 
     def mix(self, kind: str) -> dict[str, int]:
-        """Share of each sort of subject in a kind of record."""
+        """Share of each sort of subject in a kind of record; persons only where the kind has a place for their number."""
         found: dict[str, int] = self.texts.get("mixes", {}).get(kind, self.texts["mix"])
-        return found
+        if any(c.name == "person_id_no" for c in layouts()[kind]) and kind != "arrears":
+            return found
+        return {sort: share for sort, share in found.items() if sort != "p"}
 
 
 def _authorities(raw: dict[str, Any]) -> tuple[Authority, ...]:

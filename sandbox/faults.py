@@ -162,6 +162,23 @@ def _uscc_length(r: Row) -> str | None:
     return r.code_field
 
 
+def _uscc_masked(r: Row) -> str | None:
+    code = r.real_code
+    if not code:
+        return None
+    r[r.code_field] = code[:6] + "******" + code[12:]
+    return r.code_field
+
+
+def _columns_swapped(r: Row) -> str | None:
+    """Name and code in each other's column."""
+    code = r.real_code
+    if not code or not r[r.name_field]:
+        return None
+    r[r.code_field], r[r.name_field] = r[r.name_field], code
+    return r.code_field
+
+
 def _uscc_zeros(r: Row) -> str | None:
     if not r.real_code:
         return None
@@ -672,6 +689,8 @@ SPOILERS: dict[str, tuple[Spoiler, str]] = {
     "uscc_check_digit": (_uscc_check_digit, "reject"),
     "uscc_length": (_uscc_length, "reject"),
     "uscc_zeros": (_uscc_zeros, "reject"),
+    "uscc_masked": (_uscc_masked, "reject"),
+    "columns_swapped": (_columns_swapped, "reject"),
     "uscc_confusable_known": (_uscc_confusable_known, "repair"),
     "uscc_confusable_unknown": (_uscc_confusable_unknown, "reject"),
     "decision_in_future": (_decision_in_future, "reject"),
@@ -745,6 +764,8 @@ _EVERYWHERE = (
     "uscc_confusable_known",
     "star_in_name",
     "uscc_zeros",
+    "uscc_masked",
+    "columns_swapped",
 )
 _GENERIC = {
     "permit": (
@@ -807,7 +828,7 @@ _GENERIC = {
     "registration": ("uscc_check_digit", "junk_name", "markup_in_name", "replacement_character"),
 }
 
-# Outside permits and penalties a wrong code alone does not cost the row: it is flagged (and matched by another identifier).
+# Outside permits and penalties a wrong code or a spoiled name alone does not cost the row: at least it is flagged.
 _MILDER = frozenset(
     {
         "uscc_check_digit",
@@ -819,6 +840,12 @@ _MILDER = frozenset(
         "person_id_day",
         "person_id_missing",
         "one_party_code_wrong",
+        "uscc_masked",
+        "columns_swapped",
+        "junk_name",
+        "markup_in_name",
+        "star_in_name",
+        "one_character_name",
     }
 )
 
@@ -942,6 +969,13 @@ _WITHDRAWN = frozenset({"permit", "penalty", "list_entry", "abnormal_entry", "ho
 _NEVER_CHANGED = frozenset({"registration", "arrears", "zero_declaration", "receipt", "return", "decision", "measure"})
 
 
+def corrected(column: str, value: str) -> str:
+    """Another value than before for a column that a department corrects."""
+    if column == "remark":
+        return f"{value}（经复核更正）"
+    return "基本满意" if value == "满意" else "满意"
+
+
 def later_changes(
     feed: Feed, rows: Rows, rng: np.random.Generator, upto: int, blocked: Mask, operations: bool
 ) -> Rows | None:
@@ -973,7 +1007,7 @@ def later_changes(
             copies.op[i] = "U" if operations else "I"
         elif kinds[i] < 0.6 or not operations or feed.kind not in _WITHDRAWN:
             column = "remark" if "remark" in copies.columns else "satisfaction"
-            copies.columns[column][i] = "经复核更正" if column == "remark" else "满意"
+            copies.columns[column][i] = corrected(column, copies.columns[column][i])
             copies.op[i] = "U" if operations else "I"
         else:
             copies.op[i] = "W" if kinds[i] < 0.97 else "D"
@@ -1023,6 +1057,17 @@ def reuse_numbers(feed: Feed, rows: Rows, rng: np.random.Generator, rate: float,
         blocked[i] = True
         found.append(Fault(i, "document_no_reused", "decision_document_no", "flag"))
     return found
+
+
+def extra_cells(rows: Rows, rng: np.random.Generator, blocked: Mask, rate: float = 0.0015) -> list[Fault]:
+    """Lines of a csv with a cell too many: everything behind it stands one column to the right. The writer adds the cell."""
+    if len(rows) < 20:
+        return []
+    count = max(int(rng.binomial(len(rows), rate)), 1 if rng.random() < 0.4 else 0)
+    free = np.flatnonzero(~blocked)
+    chosen = np.unique(rng.choice(free, min(count, len(free)), replace=False)).tolist()
+    blocked[chosen] = True
+    return [Fault(int(i), "extra_cell", "", "reject") for i in chosen]
 
 
 def out_of_scope(planner: Planner, feed: Feed, events: Events, rng: np.random.Generator) -> tuple[Events, Mask]:

@@ -91,7 +91,9 @@ def values(dept: Department, feed: Feed, rows: Rows, forbidden: bool) -> list[Se
 
 
 class Writer(Protocol):
-    """What takes the rows of one delivery."""
+    """What takes the rows of one delivery; `first_row` is the number of its first row of data."""
+
+    first_row: int
 
     def add(self, table: Iterable[Sequence[str]], op: Sequence[str], updated: Sequence[str]) -> None: ...
 

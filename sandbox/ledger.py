@@ -57,7 +57,8 @@ class Ledger:
 
     def part(self, table: str, delivery: str, lines: Sequence[Sequence[object]]) -> None:
         """Write what one delivery adds to a table; written again it says the same."""
-        self.parts.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.parts.mkdir(exist_ok=True)
         path = self.parts / f"{delivery.replace('/', '.')}.{table}"
         if not lines:
             path.unlink(missing_ok=True)
@@ -98,7 +99,7 @@ class Ledger:
 
     def subjects(self, world: World) -> None:
         """The true subjects: every entity of the world, with what identifies it."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.root / "subjects.csv").open("w", encoding="utf-8", newline="") as handle:
             out = csv.writer(handle, lineterminator="\n")
             out.writerow(

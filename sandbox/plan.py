@@ -17,10 +17,11 @@ import numpy.typing as npt
 
 from sandbox import days, words
 from sandbox.description import Department, Feed, departments
-from sandbox.world import NEVER, World
+from sandbox.world import World
 
 Ints = npt.NDArray[np.int64]
 
+CHANGE = -2  # target of an event that changes an entry of a register
 ELSEWHERE = 10_000_000  # subjects of other cities start here
 HEADS = 20_000_000  # head offices in other provinces start here
 DECISIONS = ("permit", "penalty")
@@ -174,7 +175,7 @@ class Planner:
         )
         width = 10 ** len(str(max(n, 1)))
         serial = np.arange(1, n + 1) + (year & 1) * width
-        target = np.full(n, -1)
+        target = np.full(n, CHANGE if feed.kind == "registration" else -1)
         who = self._register_changes if feed.kind == "registration" else self._subjects
         subject = who(dept, feed, day, rng)
         events = Events(
@@ -368,12 +369,3 @@ class Planner:
             open_ = np.flatnonzero((start <= day) & (day < end))
             lots.append((subject[open_], start[open_], number[open_], salt[open_]))
         return (*(np.concatenate([lot[i] for lot in lots]) for i in range(4)),)  # type: ignore[return-value]
-
-    def struck_off(self, count: int, when: Ints, rng: np.random.Generator) -> Ints:
-        """Entities that no longer existed on a day, or an empty array."""
-        pool = np.flatnonzero(
-            (self.world.deregistered < int(when.min(initial=NEVER)) - 30)
-            & self.world.has_code
-            & (self.world.sort == "e")
-        )
-        return pool[rng.integers(0, len(pool), count)] if len(pool) else pool

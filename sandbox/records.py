@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from sandbox import days, words
 from sandbox.description import Department, Feed, departments, layouts
-from sandbox.plan import ELSEWHERE, HEADS, Decided, Events, Planner
+from sandbox.plan import CHANGE, ELSEWHERE, HEADS, Decided, Events, Planner
 
 Ints = npt.NDArray[np.int64]
 Texts = npt.NDArray[np.object_]
@@ -464,6 +464,8 @@ def _registration(m: _Made) -> None:
         + trade
         + "销售及技术服务。(依法须经批准的项目,经相关部门批准后方可开展经营活动)",
     )
+    fresh = pool([f"；{words.TRADES[k % len(words.TRADES)][0]}零售(备案{k % 9973})" for k in e.salt.tolist()])
+    c["business_scope"] = where(e.target == CHANGE, c["business_scope"] + fresh, c["business_scope"])
     c["industry_code"] = pool([t[1] for t in words.TRADES])[w.trade[i]]
     c["province"] = fill(m.n, "广东省")
     c["city"] = where(head, "深圳市", "汕头市")

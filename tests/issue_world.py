@@ -231,4 +231,3 @@ def settle(warehouse: Any) -> City:
     for kind in ("penalty", "permit"):
         city.landing(registry.kinds[kind])
     return city
-

@@ -41,7 +41,8 @@ qxj 市气象局 Meteorological Bureau|ycj 市烟草专卖局 Tobacco Monopoly B
 rhj 中国人民银行汕头市分行 PBC Shantou Branch|jgj 国家金融监督管理总局汕头监管分局 NFRA Shantou Office
 gjj 市住房公积金管理中心 Housing Provident Fund Centre|hyj 广东省海洋综合执法总队汕头支队 Marine Law Enforcement Detachment
 hqj 汕头华侨经济文化合作试验区管理委员会 Overseas Chinese Economic and Cultural Cooperation Zone Authority
-x_court 汕头市中级人民法院及区县法院 Courts (through the province)|x_credit_office 市信用办人工决定 Decisions entered by the credit office"""
+x_court 汕头市中级人民法院及区县法院 Courts (through the province)
+x_credit_office 市信用办人工决定 Decisions entered by the credit office"""
 BIG = ("sjgj", "gaj", "jtj", "swj", "zsj", "wjj", "rsj")
 DAY_COLUMNS = (
     "as_of, department, arrival_state, batches, batches_held, rows_read, rows_accepted, rows_rejected, rows_held, rows_out_of_scope,"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from psycopg2.extras import RealDictCursor
 
 from creditflow.ops.database import transaction
+from creditflow.quality.issues import NOTES
 from creditflow.settings import Settings
 
 
@@ -75,7 +76,7 @@ def night_facts(settings: Settings, as_of: dt.date) -> NightFacts:
         for line in cursor.fetchall():
             fact = BatchFact(line["batch_id"], line["feed"], line["rows"], line["zh"] or "", line["en"] or "")
             held.setdefault(line["department"], []).append(fact)
-        cursor.execute(_INCIDENTS, {"as_of": as_of})
+        cursor.execute(_INCIDENTS, {"as_of": as_of, "notes": list(NOTES)})
         incidents = tuple((line["department"], line["zh"], line["en"]) for line in cursor.fetchall())
         cursor.execute(
             "select record from quality.issue where rule_id = 'CALENDAR-YEAR' and state <> 'closed' order by record"
@@ -117,6 +118,6 @@ order by b.department, b.delivered_at, b.batch_id
 _INCIDENTS = """
 select distinct coalesce(department, '') as department, message_zh as zh, message_en as en
 from quality.incident
-where as_of = %(as_of)s and rule_id not like 'INTAKE-%%' and rule_id <> 'CALENDAR-YEAR'
+where as_of = %(as_of)s and rule_id <> all(%(notes)s) and rule_id <> 'CALENDAR-YEAR'
 order by 1, 2
 """

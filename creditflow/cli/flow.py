@@ -80,10 +80,13 @@ def drop(department: str, feed: str, files: tuple[Path, ...], as_of: dt.date | N
 
     from creditflow.ingest import drop as deliver
     from creditflow.quality import gate as judge_batches
+    from creditflow.quality.morning import settle
 
-    done = deliver(settings, registry, department, feed, list(files), business_date(settings, as_of))
+    day = business_date(settings, as_of)
+    done = deliver(settings, registry, department, feed, list(files), day)
     batch_ids = [batch.batch_id for batch in done]
     judge_batches(settings, registry, batch_ids)
+    settle(settings, registry, day)
     return _answer(settings, batch_ids, as_json)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from creditflow.cli.output import as_json, as_of_option, installation, show_json
+from creditflow.cli.output import as_json, as_of_option, console, installation, show_json
 from creditflow.settings import DEFAULT_AS_OF
 
 if TYPE_CHECKING:
@@ -54,17 +54,16 @@ def night(
 
 def show_night(settings: Settings, done: Night) -> None:
     """The night as tables: every department and feed, lists, grades, what failed, where to look next."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    out = console()
     summary = done.summary
     table = Table(title=f"{summary['as_of']}  build {summary['build']}", box=None, header_style="bold")
-    table.add_column("department")
-    table.add_column("部门", no_wrap=True, max_width=24)
-    table.add_column("feed")
+    table.add_column("department", no_wrap=True, min_width=15)
+    table.add_column("部门", no_wrap=True, max_width=30)
+    table.add_column("feed", no_wrap=True, min_width=20)
     for name in ("read", "accepted", "rejected", "held", "out of scope", "duplicate", "seconds"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=name != "out of scope", min_width=6)
     totals = [0] * 6
     for department in summary["departments"]:
         lines = _feeds(department["batches"])
@@ -82,24 +81,24 @@ def show_night(settings: Settings, done: Night) -> None:
             )
     table.add_section()
     table.add_row("43" if _all_43(summary) else "", "合计 / total", "", *(f"{total:,}" for total in totals), "")
-    console.print(table)
-    _show_counts(console, "名单成员 / list memberships", summary["lists"])
-    _show_counts(console, "信用等级 / scores by grade", summary["grades"])
+    out.print(table)
+    _show_counts(out, "名单成员 / list memberships", summary["lists"])
+    _show_counts(out, "信用等级 / scores by grade", summary["grades"])
     for department in summary["departments"]:
         if department["state"] in ("late", "failed"):
-            console.print(
+            out.print(
                 f"{department['state']}: {department['code']} {department['name_zh']} {department['detail_zh']} / "
                 f"{department['detail_en']}",
                 style="yellow",
                 highlight=False,
             )
     for problem in done.problems:
-        console.print(f"failed: {problem}", style="red", highlight=False, markup=False)
+        out.print(f"failed: {problem}", style="red", highlight=False, markup=False)
     if not summary["changed"]:
-        console.print("没有新数据，数据仓库未变 / nothing new arrived: the warehouse is unchanged", style="green")
+        out.print("没有新数据，数据仓库未变 / nothing new arrived: the warehouse is unchanged", style="green")
     steps = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in summary["steps"].items())
-    console.print(f"{summary['seconds']:.0f} s in all ({steps})", highlight=False)
-    _where_next(console, settings)
+    out.print(f"{summary['seconds']:.0f} s in all ({steps})", highlight=False)
+    _where_next(out, settings)
 
 
 def _feeds(batches: list[dict[str, Any]]) -> list[tuple[str, list[int], float, bool]]:
@@ -122,13 +121,13 @@ def _all_43(summary: dict[str, Any]) -> bool:
     return sum(not department["external"] for department in summary["departments"]) == 43
 
 
-def _show_counts(console: Any, title: str, counts: dict[str, int]) -> None:
+def _show_counts(out: Any, title: str, counts: dict[str, int]) -> None:
     if counts:
         text = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-        console.print(f"{title}: {text}", highlight=False)
+        out.print(f"{title}: {text}", highlight=False)
 
 
-def _where_next(console: Any, settings: Settings) -> None:
+def _where_next(out: Any, settings: Settings) -> None:
     from creditflow.night import last_night_file
 
     lines = {
@@ -139,4 +138,4 @@ def _where_next(console: Any, settings: Settings) -> None:
         "the day after": "creditflow night --as-of <the next day>",
     }
     for name, place in lines.items():
-        console.print(f"  {name}: {place}", highlight=False, soft_wrap=True)
+        out.print(f"  {name}: {place}", highlight=False, soft_wrap=True)

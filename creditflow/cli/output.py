@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from creditflow.registry import Registry
     from creditflow.settings import Settings
+
+NARROWEST = 138
+"""Characters the widest table needs; a narrower terminal folds its lines instead of losing figures."""
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object on standard output.")
 
@@ -108,14 +113,21 @@ def _plain(value: object) -> object:
     return dump if dump is not None else str(value)
 
 
+def console() -> Console:
+    """Standard output for tables: never so narrow that figures would be cut off, whatever reads it."""
+    from rich.console import Console as RichConsole
+
+    found = RichConsole()
+    return found if found.width >= NARROWEST else RichConsole(width=NARROWEST)
+
+
 def show_batches(batches: Sequence[Mapping[str, Any]]) -> None:
     """Batches as a table with the reasons below."""
-    from rich.console import Console
     from rich.table import Table
 
     from creditflow.ops.ledger import COUNTS
 
-    console = Console()
+    out = console()
     table = Table(box=None, header_style="bold")
     for name in ("batch", "file", "state"):
         table.add_column(name)
@@ -123,11 +135,11 @@ def show_batches(batches: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(name.removeprefix("rows_").replace("_", " "), justify="right")
     for batch in batches:
         table.add_row(batch["batch_id"], batch["file"], batch["state"], *(f"{batch[name]:,}" for name in COUNTS))
-    console.print(table)
+    out.print(table)
     for batch in batches:
         for reason in batch["reasons"]:
             row = f" (row {reason['row']})" if reason.get("row") is not None else ""
-            console.print(f"{batch['batch_id']}: {reason['zh']} / {reason['en']}{row}", highlight=False, markup=False)
+            out.print(f"{batch['batch_id']}: {reason['zh']} / {reason['en']}{row}", highlight=False, markup=False)
 
 
 def bad_batches(batches: Sequence[Mapping[str, Any]]) -> bool:

@@ -40,15 +40,16 @@ def list_sources(as_json: bool) -> int:
     if as_json:
         show_json({"departments": rows})
         return 0
-    from rich.console import Console
     from rich.table import Table
+
+    from creditflow.cli.output import console
 
     table = Table(box=None, header_style="bold")
     for name in ("code", "部门", "tier", "channel", "cadence", "feeds"):
         table.add_column(name)
     for row in rows:
         table.add_row(row["code"], row["name_zh"], row["tier"], row["channel"], row["cadence"], " ".join(row["feeds"]))
-    Console().print(table)
+    console().print(table)
     return 0
 
 

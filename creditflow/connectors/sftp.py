@@ -15,12 +15,11 @@ import json
 import socket
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import paramiko
@@ -35,7 +34,9 @@ from creditflow.settings import Settings
 SPOOL = 64 << 20
 CHUNK = 1 << 20
 TIMEOUT = 30.0
-_TRANSPORT = (OSError, EOFError, paramiko.SSHException, socket.timeout)
+
+Answer = TypeVar("Answer")
+_TRANSPORT = (OSError, EOFError, paramiko.SSHException)
 
 
 @dataclass(frozen=True)
@@ -52,18 +53,17 @@ def fetch_sftp(
 ) -> Iterator[Delivery]:
     """New files of the feed's folder, by name. watermark: {"seen": {name: size and time}}. Raises FetchError."""
     url = settings.credential(department.connection)
-    folder = PurePosixPath(unquote(urlsplit(url).path) or "/") / feed.location.get("folder", feed.name)
+    folder = str(PurePosixPath(unquote(urlsplit(url).path) or "/") / feed.location.get("folder", feed.name))
     seen: dict[str, str] = dict((watermark or {}).get("seen", {}))
+    server = _Server(url)
     try:
-        listing = patiently(lambda: _list(url, str(folder)))
-        prefix = feed.location.get("prefix", "").upper()
-        for data, control in _pairs(listing, prefix):
+        for data, control in _pairs(server.do(partial(_list, folder)), feed.location.get("prefix", "").upper()):
             if seen.get(data.name) == data.stamp:
                 continue
             if control is None:
                 yield _late(data.name)
                 continue
-            content, declared = patiently(partial(_download, url, str(folder), data, control))
+            content, declared = server.do(partial(_download, folder, data, control))
             seen = seen_after(seen, data.name, data.stamp)
             rows, digest, problem = _read_control(declared, control.name)
             yield Delivery(
@@ -77,6 +77,8 @@ def fetch_sftp(
             )
     except TransportError as problem:
         raise FetchError(problem.zh, problem.en) from None
+    finally:
+        server.close()
 
 
 def _pairs(listing: list[_Remote], prefix: str) -> list[tuple[_Remote, _Remote | None]]:
@@ -122,16 +124,13 @@ def _read_control(content: bytes, name: str) -> tuple[int | None, str | None, di
     return rows, digest, None
 
 
-def _list(url: str, folder: str) -> list[_Remote]:
-    with _session(url) as sftp:
-        try:
-            entries = sftp.listdir_attr(folder)
-        except FileNotFoundError:
-            return []
-        except PermissionError:
-            raise FetchError(
-                f"SFTP 目录 {folder} 无读取权限", f"no permission to read the SFTP folder {folder}"
-            ) from None
+def _list(folder: str, sftp: paramiko.SFTPClient) -> list[_Remote]:
+    try:
+        entries = sftp.listdir_attr(folder)
+    except FileNotFoundError:
+        return []
+    except PermissionError:
+        raise FetchError(f"SFTP 目录 {folder} 无读取权限", f"no permission to read the SFTP folder {folder}") from None
     return [
         _Remote(entry.filename, entry.st_size or 0, f"{entry.st_size}-{entry.st_mtime}")
         for entry in entries
@@ -139,70 +138,87 @@ def _list(url: str, folder: str) -> list[_Remote]:
     ]
 
 
-def _download(url: str, folder: str, data: _Remote, control: _Remote) -> tuple[BinaryIO, bytes]:
+def _download(folder: str, data: _Remote, control: _Remote, sftp: paramiko.SFTPClient) -> tuple[BinaryIO, bytes]:
     """(the data file from its start, the control file). A file shorter than announced is a transport error."""
-    with _session(url) as sftp:
-        with sftp.open(f"{folder}/{control.name}", "rb") as source:
-            declared = source.read(1 << 16)
-        spool = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115 - handed over
-        with sftp.open(f"{folder}/{data.name}", "rb") as source:
-            source.prefetch(data.size)
-            received = 0
-            while chunk := source.read(CHUNK):
-                spool.write(chunk)
-                received += len(chunk)
+    with sftp.open(f"{folder}/{control.name}", "rb") as source:
+        declared = source.read(1 << 16)
+    spool = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115 - handed over
+    received = 0
+    with sftp.open(f"{folder}/{data.name}", "rb") as source:
+        source.prefetch(data.size)
+        while chunk := source.read(CHUNK):
+            spool.write(chunk)
+            received += len(chunk)
     if received != data.size:
         raise TransportError(f"文件 {data.name} 传输中断", f"{data.name} broke off during transfer")
     spool.seek(0)
     return cast("BinaryIO", spool), declared
 
 
-@contextmanager
-def _session(url: str) -> Iterator[paramiko.SFTPClient]:
-    """An SFTP session. Raises FetchError when refused, TransportError when not reached or broken off."""
-    parts = urlsplit(url)
-    options = parse_qs(parts.query)
-    host, port = parts.hostname or "", parts.port or 22
-    client: paramiko.Transport | None = None
-    try:
-        client = paramiko.Transport(_connect(host, port))
-        client.banner_timeout = client.auth_timeout = TIMEOUT
-        client.start_client(timeout=TIMEOUT)
-        _check_host_key(client, options, host, port)
-        client.auth_publickey(unquote(parts.username or ""), _login_key(options))
-        sftp = paramiko.SFTPClient.from_transport(client)
-        if sftp is None:
+class _Server:
+    """One session with the server, opened when first needed and again after it broke off."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._transport: paramiko.Transport | None = None
+        self._session: paramiko.SFTPClient | None = None
+
+    def do(self, action: Callable[[paramiko.SFTPClient], Answer]) -> Answer:
+        """The action's result; again, in a new session, when the connection fails. Raises FetchError when refused."""
+        return patiently(partial(self._once, action))
+
+    def close(self) -> None:
+        """End the session."""
+        if self._transport is not None:
+            self._transport.close()
+        self._transport = self._session = None
+
+    def _once(self, action: Callable[[paramiko.SFTPClient], Answer]) -> Answer:
+        parts = urlsplit(self._url)
+        place = f"{parts.hostname}:{parts.port or 22}"
+        try:
+            if self._session is None:
+                self._session = self._open(parts.hostname or "", parts.port or 22)
+            return action(self._session)
+        except paramiko.AuthenticationException:
+            self.close()
+            raise FetchError(
+                f"SFTP 登录被拒绝（{place}），请核对密钥", f"the SFTP server {place} refused the login: check the key"
+            ) from None
+        except FileNotFoundError:
+            raise TransportError("文件在传输前被移走", "a file vanished before it was fetched") from None
+        except PermissionError:
+            raise FetchError(
+                "SFTP 文件无读取权限，请部门核对", "no permission to read the file on the SFTP server"
+            ) from None
+        except _TRANSPORT as problem:
+            self.close()
+            raise TransportError(
+                f"SFTP 服务器 {place} 连接失败或中断", f"the SFTP server {place} was not reached or broke off"
+            ) from problem
+
+    def _open(self, host: str, port: int) -> paramiko.SFTPClient:
+        parts = urlsplit(self._url)
+        options = parse_qs(parts.query)
+        self._transport = paramiko.Transport(socket.create_connection((host, port), timeout=TIMEOUT))
+        self._transport.banner_timeout = self._transport.auth_timeout = TIMEOUT
+        self._transport.start_client(timeout=TIMEOUT)
+        _check_host_key(self._transport, options, f"{host}:{port}")
+        self._transport.auth_publickey(unquote(parts.username or ""), _login_key(options))
+        session = paramiko.SFTPClient.from_transport(self._transport)
+        if session is None:
             raise TransportError("SFTP 会话未能建立", "the SFTP session could not be opened")
-        cast("Any", sftp.get_channel()).settimeout(TIMEOUT * 2)
-        with sftp:
-            yield sftp
-    except paramiko.AuthenticationException:
-        raise FetchError(
-            f"SFTP 登录被拒绝（{host}:{port}），请核对密钥",
-            f"the SFTP server {host}:{port} refused the login: check the key",
-        ) from None
-    except FileNotFoundError as problem:
-        raise TransportError("文件在传输前被移走", "a file vanished before it was fetched") from problem
-    except _TRANSPORT as problem:
-        raise TransportError(
-            f"SFTP 服务器 {host}:{port} 连接失败或中断", f"the SFTP server {host}:{port} was not reached or broke off"
-        ) from problem
-    finally:
-        if client is not None:
-            client.close()
+        cast("Any", session.get_channel()).settimeout(TIMEOUT * 2)
+        return session
 
 
-def _connect(host: str, port: int) -> socket.socket:
-    return socket.create_connection((host, port), timeout=TIMEOUT)
-
-
-def _check_host_key(client: paramiko.Transport, options: dict[str, list[str]], host: str, port: int) -> None:
+def _check_host_key(client: paramiko.Transport, options: dict[str, list[str]], place: str) -> None:
     pinned = options.get("host_key", [""])[0]
     shown = client.get_remote_server_key().asbytes()
     if not pinned or base64.b64decode(pinned) != shown:
         raise FetchError(
-            f"SFTP 服务器 {host}:{port} 的主机密钥与登记不符，已拒绝连接；请与部门核实",
-            f"the SFTP server {host}:{port} does not show the registered host key, refused: ask the department",
+            f"SFTP 服务器 {place} 的主机密钥与登记不符，已拒绝连接；请与部门核实",
+            f"the SFTP server {place} does not show the registered host key, refused: ask the department",
         )
 
 

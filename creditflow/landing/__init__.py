@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from psycopg2 import sql
 
-from creditflow.archive import open_data, read_manifest
+from creditflow.archive import ArchiveError, Counted, open_data, read_manifest
 from creditflow.identity.persons import PersonKeys
 from creditflow.landing.rows import CodeBook, Delivered, RowWriter, Tally
 from creditflow.landing.tables import canonical_columns, create_work_table, drop_work_table, ensure_tables, work_table
@@ -155,13 +155,23 @@ class _Landing:
 
     def _copy(self) -> None:
         with open_data(self._settings, self._batch["archive_path"]) as stream:
+            counted = Counted(stream)
             try:
                 for section in read(
-                    stream, self._feed, self._manifest["stored_format"], self._manifest["stored_encoding"]
+                    cast("BinaryIO", counted),
+                    self._feed,
+                    self._manifest["stored_format"],
+                    self._manifest["stored_encoding"],
                 ):
                     self._copy_section(section)
             except ReadError as problem:
                 self._reasons.append(problem.reason())
+            counted.drain()
+        if counted.sha256() != self._batch["sha256"]:
+            raise ArchiveError(
+                f"归档文件 {self._batch['archive_path']} 已损坏（SHA-256 不符），请从备份恢复后重试",
+                f"the archived file {self._batch['archive_path']} is damaged (SHA-256): restore it from the backup",
+            )
 
     def _copy_section(self, section: Section) -> None:
         self._tell_headings(section)

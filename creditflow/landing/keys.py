@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from operator import itemgetter
 
 from creditflow.identity.codes import org_code_ok, reg_no_ok
 from creditflow.identity.normal import BLANKS, normal_document_no, normal_name
@@ -20,38 +21,53 @@ Part = Callable[[Sequence[str]], str]
 """Reads one part of the key from a row's canonical values; '' when it is absent."""
 
 
-def key_parts(
+def key_maker(
     kind: Kind, department: str, position: dict[str, int], uscc_ok: Callable[[str], bool]
-) -> tuple[list[Part], set[int]]:
-    """The parts of a kind's key, and which of them (by index) must not be blank: the document numbers.
+) -> Callable[[Sequence[str], str], str]:
+    """A function (row, its content hash) -> record_key.
 
     position: where each canonical column stands in the rows; columns that are not among them are blank.
     """
     parts: list[Part] = []
-    needed: set[int] = set()
+    needed: list[int] = []
     for index, name in enumerate(kind.record_key):
         if name == "@department":
             parts.append(_constant(department))
         elif name == "@counterparty":
             parts.append(_counterparty(kind, position, uscc_ok))
+        elif name not in position:
+            parts.append(_constant(""))
         else:
             column = kind.by_name[name]
             if column.type == "document_no":
-                needed.add(index)
-                parts.append(_document(position.get(name)))
+                parts.append(_document(position[name]))
             elif column.person_name:
-                parts.append(_name(position.get(name)))
+                parts.append(_name(position[name]))
             else:
-                parts.append(_text(position.get(name)))
-    return parts, needed
+                parts.append(itemgetter(position[name]) if column.type in _WRITTEN else _text(position[name]))
+        if name in kind.by_name and kind.by_name[name].type == "document_no":
+            needed.append(index)
+    prefix, bars = kind.name + "|", len(parts) - 1
+
+    def key_of(row: Sequence[str], content: str) -> str:
+        found = [part(row) for part in parts]
+        for at in needed:
+            if not found[at]:
+                found[at] = "#" + content
+        text = "|".join(found)
+        if text.count("|") != bars:
+            text = "|".join([part.replace("\\", "\\\\").replace("|", "\\|") for part in found])
+        return sha256((prefix + text).encode("utf-8", "replace")).hexdigest()[:32]
+
+    return key_of
 
 
-def record_key(kind: str, parts: Sequence[str]) -> str:
-    """32 hexadecimal digits: the first half of sha256 over kind and parts, joined by |."""
-    text = "|".join(parts)
-    if text.count("|") != len(parts) - 1:
-        text = "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in parts)
-    return sha256(f"{kind}|{text}".encode("utf-8", "replace")).hexdigest()[:32]
+_WRITTEN = ("uscc", "org_code", "reg_no", "tax_no")
+
+
+def unreadable_key(kind: Kind, content: str) -> str:
+    """The key of a row whose values cannot be told apart: its content."""
+    return sha256(f"{kind.name}|#{content}".encode()).hexdigest()[:32]
 
 
 def _constant(value: str) -> Part:
@@ -61,16 +77,16 @@ def _constant(value: str) -> Part:
     return constant
 
 
-def _document(at: int | None) -> Part:
-    return _constant("") if at is None else lambda row: normal_document_no(row[at])
+def _document(at: int) -> Part:
+    return lambda row: normal_document_no(row[at])
 
 
-def _name(at: int | None) -> Part:
-    return _constant("") if at is None else lambda row: normal_name(row[at])
+def _name(at: int) -> Part:
+    return lambda row: normal_name(row[at])
 
 
-def _text(at: int | None) -> Part:
-    return _constant("") if at is None else lambda row: row[at].strip(BLANKS)
+def _text(at: int) -> Part:
+    return lambda row: row[at].strip(BLANKS)
 
 
 def _counterparty(kind: Kind, position: dict[str, int], uscc_ok: Callable[[str], bool]) -> Part:

@@ -52,8 +52,11 @@ class Layout:
     def reachable(self, column: str) -> bool:
         """Whether a column can hold anything in this section."""
         routed = any(column in columns for _, routes in self.by_shape for columns in routes.values())
-        return column in self.sent or column in self.constant or routed or any(
-            item.column == column and self.applies(item) for item in self.feed.derive
+        return (
+            column in self.sent
+            or column in self.constant
+            or routed
+            or any(item.column == column and self.applies(item) for item in self.feed.derive)
         )
 
 
@@ -95,7 +98,5 @@ def lay_out(feed: Feed, kind: Kind, section: Section) -> Layout:
         by_shape=tuple(by_shape),
         tail=["", *constants.values()],
         pick=itemgetter(*(cell_of.get(name, place.get(name, width)) for name in names), width),
-        unnamed=tuple(
-            (at, section.cells[at].strip()) for at, _ in (*section.headings.unknown, *section.headings.kept)
-        ),
+        unnamed=tuple((at, section.cells[at].strip()) for at, _ in (*section.headings.unknown, *section.headings.kept)),
     )

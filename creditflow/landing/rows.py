@@ -24,7 +24,7 @@ from creditflow.identity.masking import mask_text
 from creditflow.identity.normal import BLANKS, normal_code, parse_date
 from creditflow.identity.persons import PersonKeys
 from creditflow.landing.amend import Notes, amendments
-from creditflow.landing.keys import key_parts, record_key
+from creditflow.landing.keys import key_maker, unreadable_key
 from creditflow.landing.layout import lay_out
 from creditflow.landing.tables import PERSON_PARTS
 from creditflow.readers import Section
@@ -32,7 +32,8 @@ from creditflow.registry import Feed, Kind, Registry
 
 CODE_TYPES = ("uscc", "org_code", "reg_no", "tax_no")
 CHUNK_ROWS = 500
-_CACHE_LIMIT = 200_000
+_CACHE_LIMIT = 20_000
+_SPECIAL = b"\t\\\n\r\0"
 
 _person_like = re.compile(
     r"[1-9]\d{5}(?:(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dX](?:\d\d)?"
@@ -126,7 +127,7 @@ class RowWriter:
     def chunks(self) -> Iterator[bytes]:
         """The section's rows as COPY text, some hundred rows at a time."""
         delivered, layout = self._delivered, self._layout
-        kind, tally, keys, codes = delivered.kind.name, delivered.tally, delivered.keys, delivered.codes
+        tally, keys, codes = delivered.tally, delivered.keys, delivered.codes
         width, tail, pick, plain = layout.width, layout.tail, layout.pick, layout.plain
         tabs = plain - 1
         steps, places, persons, controls = (
@@ -136,7 +137,7 @@ class RowWriter:
             self._controls,
         )
         text_position = {name: at for name, at in layout.position.items() if at < plain}
-        parts, needed = key_parts(delivered.kind, delivered.feed.department, text_position, codes.uscc_ok)
+        key_of = key_maker(delivered.kind, delivered.feed.department, text_position, codes.uscc_ok)
         known = codes.known
         notes = Notes()
         nobody, no_marks = "\t\t\t" * len(persons), b"\0" + b"-" * len(persons)
@@ -168,14 +169,10 @@ class RowWriter:
                 data = "\t".join(values).encode()
             except UnicodeEncodeError:
                 data = self._undecodable(row, notes)
-            if data.count(b"\t") != tabs or b"\\" in data or b"\n" in data or b"\r" in data or b"\0" in data:
+            if len(data) - len(data.translate(None, _SPECIAL)) != tabs:
                 data = self._escaped(row, notes)
             content = sha256(data + marks).hexdigest()[:32]
-            found = [part(row) for part in parts]
-            for at in needed:
-                if not found[at]:
-                    found[at] = "#" + content
-            key = record_key(kind, found)
+            key = key_of(row, content)
             if controls is None:
                 head = f"{number}\t{number}\t{key}\t{content}\t"
             else:
@@ -213,7 +210,9 @@ class RowWriter:
         """Bytes that were no text become U+FFFD, and the row says so."""
         plain = self._layout.plain
         self._delivered.tally.undecodable += 1
-        damaged = [name for name, value in zip(self._layout.names, row[:plain], strict=False) if _surrogates.search(value)]
+        damaged = [
+            name for name, value in zip(self._layout.names, row[:plain], strict=False) if _surrogates.search(value)
+        ]
         notes.defect, notes.detail = "undecodable", ", ".join(damaged)
         row[:plain] = [_surrogates.sub("\ufffd", value) for value in row[:plain]]
         return "\t".join(row[:plain]).encode()
@@ -234,7 +233,7 @@ class RowWriter:
         notes = Notes(defect="column_count", detail=f"{len(cells)} / {layout.width}")
         notes.extra["@cells"] = [mask_text(cell[:200]) for cell in cells[:60]]
         content = sha256("\t".join(cells).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        key = record_key(delivered.kind.name, ["#" + content])
+        key = unreadable_key(delivered.kind, content)
         control = f"I\t{delivered.at}\t" if self._controls is not None else ""
         blanks = "\t\t\t" * len(self._persons) + "\t" * (layout.plain - 1)
         return f"{number}\t{number}\t{key}\t{content}\t{control}{_remember(notes)}{blanks}\n".encode("utf-8", "replace")
@@ -249,8 +248,7 @@ class _Controls:
         self._lookup = delivered.feed.lookups.get("@op", {})
         self._flags = delivered.feed.lookup_flags.get("@op", {})
         self._operations: dict[str, tuple[str, str]] = {}
-        self._days: dict[str, bool] = {}
-        self._clocks: dict[str, bool] = {}
+        self._days: set[str] = set()
 
     def read(self, number: int, cells: list[str], notes: Notes) -> tuple[str, str, int]:
         """(operation, change time as PostgreSQL reads it, sequence) of a row; the delivery's time where it has none."""
@@ -265,7 +263,7 @@ class _Controls:
                 notes.derived.append(known[1])
         if self._time is not None:
             raw = cells[self._time]
-            if raw[:10] in self._days and raw[10:] in self._clocks:
+            if raw[:10] in self._days and _clock(raw, 10):
                 moment = raw
             elif raw:
                 moment = self._moment(raw, notes)
@@ -286,20 +284,19 @@ class _Controls:
         return answer
 
     def _moment(self, raw: str, notes: Notes) -> str:
-        """Read a change time in full; days and times of day that PostgreSQL reads as they stand are remembered."""
+        """Read a change time in full; days that PostgreSQL reads as they stand are remembered."""
         text = raw.strip(BLANKS)
         found = read_moment(text, self._zone)
         if not found:
             notes.derived.append("@version_at:unreadable")
             return self._at
-        if _simple(raw):
-            if len(self._days) > _CACHE_LIMIT:
-                self._days.clear()
-            self._days[raw[:10]] = self._clocks[raw[10:]] = True
+        if _simple_day(raw) and len(self._days) < _CACHE_LIMIT:
+            self._days.add(raw[:10])
         return found
 
 
-_simple = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d", re.ASCII).fullmatch
+_simple_day = re.compile(r"\d{4}-\d\d-\d\d[ T]", re.ASCII).match
+_clock = re.compile(r"[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?", re.ASCII).fullmatch
 _compact = re.compile(r"\d{14}|\d{12}|\d{8}", re.ASCII).fullmatch
 
 

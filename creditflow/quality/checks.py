@@ -18,7 +18,26 @@ from pydantic import BaseModel, ConfigDict, Field
 BLANKS = " \t\r\n\v\f\u3000\u00a0\u200b\ufeff"
 """Characters that do not make a value: spaces of all widths, line ends, byte-order marks (page 01, R01)."""
 
-FILLERS = ("空", "无", "null", "none", "nan", "n/a", "test", "测试", "/", "\\", "-", "--", "—", "*", "**", "***", "?", "？")
+FILLERS = (
+    "空",
+    "无",
+    "null",
+    "none",
+    "nan",
+    "n/a",
+    "test",
+    "测试",
+    "/",
+    "\\",
+    "-",
+    "--",
+    "—",
+    "*",
+    "**",
+    "***",
+    "?",
+    "？",
+)
 """Words that stand where nothing was entered (page 01, R02), compared in lower case."""
 
 PLACEHOLDER_USCC = "00000000000000000X"
@@ -83,34 +102,41 @@ class Row:
         self.source: dict[str, str] = {}
         self.needs_register = False
         self.needs_repeats = False
-        self.document_columns: tuple[str, str, str] | None = None
+        self.needs_returns = False
+        self.decision: tuple[str, str, tuple[str, ...]] | None = None
 
-    def _keep(self, name: str, expression: str) -> str:
+    def own(self, name: str, expression: str) -> str:
+        """A value computed once per row under a name of its own."""
         self.source.setdefault(name, expression)
         return f"w.{name}"
 
     def raw(self, column: str) -> str:
         """The text as it landed."""
-        return self._keep(column, f"r.{column}")
+        return self.own(column, f"r.{column}")
 
     def text(self, column: str) -> str:
         """The text without blanks around it; null when nothing is left."""
-        return self._keep(f"t_{column}", f"nullif(btrim(r.{column}, {literal(BLANKS)}), '')")
+        return self.own(f"t_{column}", f"nullif(btrim(r.{column}, {literal(BLANKS)}), '')")
 
     def filled(self, column: str) -> str:
         """Whether the department entered something."""
         if self.types[column] == "person_id":
-            return f"({self._keep(f'{column}_check', f'r.{column}_check')} is not null)"
+            return f"({self.person_state(column)} is not null)"
         return f"({self.text(column)} is not null)"
 
     def date(self, column: str) -> str:
         """The date it stands for; null when blank or unreadable. The open end of page 01 (R09) is by far the commonest."""
         parsed = f"case when r.{column} in ('2099/12/31', '2099-12-31') then date '2099-12-31' else ops.parse_date(r.{column}) end"
-        return self._keep(f"d_{column}", parsed)
+        return self.own(f"d_{column}", parsed)
+
+    def clock(self, column: str) -> str:
+        """The time of day of a datetime column; null when it has none."""
+        found = f"substring(r.{column} from '(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?')::time"
+        return self.own(f"c_{column}", found)
 
     def number(self, column: str) -> str:
         """The number it stands for; null when blank or unreadable."""
-        return self._keep(f"n_{column}", f"ops.parse_decimal(r.{column})")
+        return self.own(f"n_{column}", f"ops.parse_decimal(r.{column})")
 
     def uscc_state(self, column: str) -> str:
         """ok, placeholder, or what is wrong with a unified social credit code; null when blank.
@@ -120,17 +146,17 @@ class Row:
         state = f"ops.uscc_check(nullif(btrim(r.{column}, {literal(BLANKS)}), ''))"
         if self.authorities and column not in self.kind.counterparty.values():
             state = f"case when r.{column} = any({array(self.authorities)}) then 'ok' else {state} end"
-        return self._keep(f"u_{column}", state)
+        return self.own(f"u_{column}", state)
 
     def person_state(self, column: str) -> str:
-        """What landing found out about a personal number before it was hashed; null when blank."""
-        return self._keep(f"{column}_check", f"r.{column}_check")
+        """What landing found out about a personal number before it was hashed; null when blank or masked."""
+        return self.own(f"p_{column}", f"case when r.{column}_hash is not null then r.{column}_check end")
 
     def identifier_ok(self, role: str, column: str) -> str:
         """Whether an identifier of the counterparty was entered and validates. Never null."""
         if role == "person_id_no":
             return f"coalesce({self.person_state(column)} in ('ok', 'converted_15', 'other_document'), false)"
-        return self._keep(f"ok_{column}", f"coalesce({identifier_sql(role, f'r.{column}')}, false)")
+        return self.own(f"ok_{column}", f"coalesce({identifier_sql(role, f'r.{column}')}, false)")
 
     def identifiers(self) -> dict[str, str]:
         """Role -> column of the kind's counterparty identifiers."""
@@ -326,13 +352,15 @@ class ReadableTime(ColumnCheck):
     """A date, with or without a time of day."""
 
     types = ("datetime",)
-    pattern: ClassVar[str] = r"^\d{4}[-/.]?\d{1,2}[-/.]?\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
+    pattern: ClassVar[str] = (
+        r"^\d{4}[-/.]?\d{1,2}[-/.]?\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
+    )
 
     def sql(self, row: Row) -> str:
         """Null when blank."""
         text = row.text(self.column)
         day = f"ops.parse_date(regexp_replace({text}, '[ T].*$', ''))"
-        return f"({text} ~ {literal(self.pattern)} and {day} is not null)"
+        return when_filled(row, self.column, f"{text} ~ {literal(self.pattern)} and {day} is not null")
 
 
 class DateRange(ColumnCheck):
@@ -360,24 +388,36 @@ class DateOrder(Check):
         return (self.second, self.first)
 
     def sql(self, row: Row) -> str:
-        """Null when one of the two is blank or unreadable."""
-        return f"({row.date(self.first)} <= {row.date(self.second)})"
+        """Null when one of the two is blank or unreadable. Times of day count where both have one."""
+        first, second = row.date(self.first), row.date(self.second)
+        if {row.types[self.first], row.types[self.second]} != {"datetime"}:
+            return f"({first} <= {second})"
+        clock, later = row.clock(self.first), row.clock(self.second)
+        return f"({first} < {second} or {first} = {second} and coalesce({clock} <= {later}, true))"
 
 
 class Amount(ColumnCheck):
-    """A number, not below `least`, with at most `decimals` decimals (R10)."""
+    """A number, not below `least` (R10)."""
 
     types = ("decimal", "integer", "text")
     least: float | None = 0
-    decimals: int = Field(6, ge=0)
 
     def sql(self, row: Row) -> str:
         """Null when blank."""
         number = row.number(self.column)
         floor = "" if self.least is None else f" and {number} >= {self.least}"
-        return when_filled(
-            row, self.column, f"{number} is not null and {number} = round({number}, {self.decimals}){floor}"
-        )
+        return when_filled(row, self.column, f"{number} is not null{floor}")
+
+
+class Decimals(ColumnCheck):
+    """A number with at most `decimals` decimals (R10)."""
+
+    types = ("decimal", "integer", "text")
+    decimals: int = Field(6, ge=0)
+
+    def sql(self, row: Row) -> str:
+        """Null when blank or no number."""
+        return f"({row.number(self.column)} = round({row.number(self.column)}, {self.decimals}))"
 
 
 class Positive(ColumnCheck):
@@ -416,7 +456,7 @@ class YuanInText(ColumnCheck):
         """Null when no amount was entered or the text states none in yuan."""
         number, text = row.number(self.column), row.raw(self.text_column)
         stated = f"replace(replace(substring({text} from {literal(self.pattern)}), ',', ''), '，', '')"
-        return f"case when {number} > 0 and {text} ~ '[0-9]\\s*元' then ({stated})::numeric is distinct from {number} end"
+        return f"case when {number} > 0 and {text} ~ '[0-9]\\s*元' then ops.parse_decimal({stated}) <> {number} end"
 
 
 class CategoryOfAmount(ColumnCheck):
@@ -463,7 +503,8 @@ class KnownAuthority(ColumnCheck):
         """Null when blank or not a valid code."""
         if not row.authorities:
             return "null::boolean"
-        return f"case when {row.uscc_state(self.column)} = 'ok' then {row.text(self.column)} = any({array(row.authorities)}) end"
+        known = f"{row.text(self.column)} = any({array(row.authorities)})"
+        return f"case when {row.uscc_state(self.column)} = 'ok' then {known} end"
 
 
 class OrgCode(ColumnCheck):
@@ -477,14 +518,15 @@ class OrgCode(ColumnCheck):
 
 
 class RegNo(ColumnCheck):
-    """A registration number: 15 digits with check digit, or the 13 digits of old files; placeholder codes of social bodies pass as other text."""
+    """A registration number: 15 digits with check digit; other forms of old files pass unchecked."""
 
     types = ("reg_no",)
 
     def sql(self, row: Row) -> str:
         """Null when blank. Only what looks like a 15-digit number is checked (page 02, section 3)."""
         text = row.text(self.column)
-        return f"case when {text} ~ '^[0-9]{{15}}$' then ops.reg_no_ok({text}) when {text} is not null then char_length({text}) >= 6 end"
+        new = f"when {text} ~ '^[0-9]{{15}}$' then ops.reg_no_ok({text})"
+        return f"case {new} when {text} is not null then char_length({text}) >= 6 end"
 
 
 class TaxNo(ColumnCheck):
@@ -583,7 +625,8 @@ class IdentifierFails(ColumnCheck):
 
     def sql(self, row: Row) -> str:
         """Null when blank, masked by its publisher, or the official placeholder."""
-        return f"case when {_failed(row, self.column)} then {row.identified(without=self.column)} when {row.filled(self.column)} then true end"
+        beside = row.identified(without=self.column)
+        return f"case when {_failed(row, self.column)} then {beside} when {row.filled(self.column)} then true end"
 
 
 class IdentifierNulled(ColumnCheck):
@@ -593,7 +636,8 @@ class IdentifierNulled(ColumnCheck):
 
     def sql(self, row: Row) -> str:
         """Null when blank, or when no identifier of the row validates."""
-        return f"case when {_failed(row, self.column)} then case when {row.identified(without=self.column)} then false end when {row.filled(self.column)} then true end"
+        lost = f"case when {row.identified(without=self.column)} then false end"
+        return f"case when {_failed(row, self.column)} then {lost} when {row.filled(self.column)} then true end"
 
 
 class IdentifierMasked(ColumnCheck):
@@ -611,8 +655,8 @@ class IdentifierRepaired(ColumnCheck):
 
     def sql(self, row: Row) -> str:
         """Null unless landing or the gate changed the code."""
-        changes = row._keep("changes", "r.changes")
-        return f"case when {changes} ->> {literal(self.column)} is not null then ({changes} ->> {literal(self.column)}) !~* '[OISZ]' or {row.uscc_state(self.column)} <> 'ok' end"
+        original = row.own(f"was_{self.column}", f"r.changes ->> {literal(self.column)}")
+        return f"case when {original} is not null then {original} !~* '[OISZ]' or {row.uscc_state(self.column)} <> 'ok' end"
 
 
 class Identified(Check):
@@ -628,7 +672,8 @@ class NoPersonalNumberInCode(Check):
 
     def sql(self, row: Row) -> str:
         """Never null."""
-        return f"(strpos(coalesce({row._keep('derived', 'r.extra ->> ' + literal('@derived'))}, ''), ':personal_number_removed') = 0)"
+        derived = row.own("derived", "r.extra ->> '@derived'")
+        return f"(strpos(coalesce({derived}, ''), ':personal_number_removed') = 0)"
 
 
 class NoReaderDefect(Check):
@@ -636,7 +681,7 @@ class NoReaderDefect(Check):
 
     def sql(self, row: Row) -> str:
         """Never null."""
-        return f"({row._keep('defect', 'r.defect')} is null)"
+        return f"({row.own('defect', 'r.defect')} is null)"
 
 
 class NoReplacementCharacter(Check):
@@ -645,7 +690,7 @@ class NoReplacementCharacter(Check):
     def sql(self, row: Row) -> str:
         """Never null."""
         names = [f"r.{c.name}" for c in row.kind.columns if c.type != "person_id"]
-        joined = row._keep("lost", f"strpos(concat({', '.join(names)}), U&'\\FFFD') > 0")
+        joined = row.own("lost", f"strpos(concat({', '.join(names)}), U&'\\FFFD') > 0")
         return f"(not {joined})"
 
 
@@ -654,7 +699,7 @@ class KnownOperation(Check):
 
     def sql(self, row: Row) -> str:
         """Never null."""
-        return f"coalesce({row._keep('op', 'r.op')} = any(array['I', 'U', 'D', 'W', 'R']), false)"
+        return f"coalesce({row.own('op', 'r.op')} = any(array['I', 'U', 'D', 'W', 'R']), false)"
 
 
 class OneVersionOfRecord(Check):
@@ -663,25 +708,37 @@ class OneVersionOfRecord(Check):
     def sql(self, row: Row) -> str:
         """Never null."""
         row.needs_repeats = True
-        row._keep("record_key", "r.record_key")
+        row.own("record_key", "r.record_key")
         return "(w.record_key not in (select record_key from work.gate_repeated_key))"
 
 
 class OneDecisionPerNumber(Check):
-    """A document number stands for one decision: several parties are lawful, several decision dates are not."""
+    """A document number stands for one decision: several parties are lawful, different `same` columns are not."""
 
     authority: str
     number: str
-    date: str
+    same: tuple[str, ...] = Field(min_length=1)
 
     def columns(self) -> tuple[str, ...]:
         """The number is blamed."""
-        return (self.number, self.authority, self.date)
+        return (self.number, self.authority, *self.same)
 
     def sql(self, row: Row) -> str:
         """Null when there is no number."""
-        row.document_columns = (self.authority, self.number, self.date)
-        return f"case when {row.text(self.number)} is not null then (coalesce({row.text(self.authority)}, ''), {row.text(self.number)}) not in (select authority, number from work.gate_repeated_number) end"
+        row.decision = (self.authority, self.number, self.same)
+        pair = f"(coalesce({row.text(self.authority)}, ''), {row.text(self.number)})"
+        repeated = "select authority, number from work.gate_repeated_number"
+        return f"case when {row.text(self.number)} is not null then {pair} not in ({repeated}) end"
+
+
+class AnswersReturn(Check):
+    """In a corrected workbook, every row answers a row that was returned to this department and feed."""
+
+    def sql(self, row: Row) -> str:
+        """Null in a delivery that is no corrected workbook (none of its rows names a returned batch)."""
+        row.needs_returns = True
+        answering = "(select count(*) > 0 from work.gate_foreign)"
+        return f"case when {answering} then w.row_no not in (select row_no from work.gate_foreign) end"
 
 
 class SameSubject(Check):
@@ -695,7 +752,7 @@ class SameSubject(Check):
 
     def sql(self, row: Row) -> str:
         """Null when blank or the record is new."""
-        row._keep("record_key", "r.record_key")
+        row.own("record_key", "r.record_key")
         text = row.text(self.column)
         return (
             f"case when {text} is not null then not exists (select 1 from landing.{row.kind.name} l"
@@ -717,7 +774,7 @@ class NameInRegister(Check):
         """Null when the register does not know the code."""
         row.needs_register = True
         name = row.text(self.name)
-        return f"case when g.uscc is not null then g.name = {name} or g.normal_name = ops.normal_name({name}) end"
+        return f"case when g.uscc is not null then g.name = {name} or ops.normal_name({name}) = any(g.names) end"
 
 
 class ActiveInRegister(Check):
@@ -805,7 +862,8 @@ class SnapshotVolume(BatchCheck):
 
     def sql(self, row: Row) -> str:
         """Null for deliveries that are no snapshot, and for the first one."""
-        return f"case when b.delivery = 'full_snapshot' and b.previous_rows > 0 then b.rows_read >= b.previous_rows * {self.least_share} end"
+        enough = f"b.rows_read >= b.previous_rows * {self.least_share}"
+        return f"case when b.delivery = 'full_snapshot' and b.previous_rows > 0 then {enough} end"
 
 
 class UsualVolume(BatchCheck):
@@ -836,6 +894,7 @@ CHECKS: dict[str, type[Check]] = {
     "date_range": DateRange,
     "date_order": DateOrder,
     "amount": Amount,
+    "decimals": Decimals,
     "positive": Positive,
     "limit": Limit,
     "yuan_in_text": YuanInText,
@@ -863,6 +922,7 @@ CHECKS: dict[str, type[Check]] = {
     "known_operation": KnownOperation,
     "one_version": OneVersionOfRecord,
     "one_decision_per_number": OneDecisionPerNumber,
+    "answers_return": AnswersReturn,
     "same_subject": SameSubject,
     "name_in_register": NameInRegister,
     "active_in_register": ActiveInRegister,

@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from creditflow.quality.checks import Row, identifier_sql, literal
+from creditflow.quality.checks import Row, array, identifier_sql, literal
+from creditflow.quality.issues import RETURN_BATCH_HEADING
+from creditflow.quality.returns import answer_faults_sql
 from creditflow.quality.rulebook import BATCH, Rule, RuleBook
 from creditflow.registry import Filter, Kind
 
 REPEATED_KEY = "work.gate_repeated_key"
 REPEATED_NUMBER = "work.gate_repeated_number"
+FOREIGN = "work.gate_foreign"
 FAILING = "work.gate_failing"
 BATCH_FACTS = "work.gate_batch"
 
@@ -87,7 +90,7 @@ def pass_over(
         f"select {literal(batch_id)}::text as batch_id, w.row_no, {', '.join(columns)}"
         f" from (select r.row_no{source} from {work} r{where} offset 0) w{register}"
     )
-    return Pass(tuple(_cross_rows(row, work)), select)
+    return Pass(tuple(_cross_rows(row, work, department)), select)
 
 
 def rule_sql(rule: Rule, row: Row) -> str:
@@ -99,30 +102,47 @@ def rule_sql(rule: Rule, row: Row) -> str:
     return f"case when {applies} then {check} end"
 
 
-def _cross_rows(row: Row, work: str) -> list[str]:
+def _cross_rows(row: Row, work: str, department: str) -> list[str]:
     statements = []
+    if row.needs_returns:
+        statements.append(f"truncate {FOREIGN}")
+        # row 0 marks the delivery as a corrected workbook
+        statements.append(
+            f"insert into {FOREIGN} select 0 where exists (select from {work} where extra ? {literal(RETURN_BATCH_HEADING)})"
+            f" union all select row_no from ({answer_faults_sql(work, literal(department), literal(row.kind.name))}) f"
+        )
     if row.needs_repeats:
-        statements += [
-            f"truncate {REPEATED_KEY}",
-            f"insert into {REPEATED_KEY} select record_key from {work} join ("
+        twice = (
             f"select record_key from {work} where op = 'I' and record_key is not null group by 1 having count(*) > 1"
-            f") k using (record_key) where op = 'I' group by 1 having count(distinct content_hash) > 1",
-        ]
-    if row.document_columns:
-        authority, number, date = row.document_columns
+        )
+        statements.append(f"truncate {REPEATED_KEY}")
+        statements.append(
+            f"insert into {REPEATED_KEY} select record_key from {work} join ({twice}) k using (record_key)"
+            " where op = 'I' group by 1 having count(distinct content_hash) > 1"
+        )
+    if row.decision:
+        authority, number, same = row.decision
+        told = ", ".join(
+            f"ops.parse_date(r.{name})" if row.types[name] == "date" else f"btrim(r.{name})" for name in same
+        )
         pair = f"coalesce(btrim({authority}), '') as authority, btrim({number}) as number"
-        statements += [
-            f"truncate {REPEATED_NUMBER}",
-            f"insert into {REPEATED_NUMBER} select k.authority, k.number from ("
-            f"select {pair} from {work} where {number} is not null and op in ('I', 'U') group by 1, 2 having count(*) > 1"
-            f") k join {work} r on btrim(r.{number}) = k.number and coalesce(btrim(r.{authority}), '') = k.authority"
-            f" where r.op in ('I', 'U') group by 1, 2 having count(distinct ops.parse_date(r.{date})) > 1",
-        ]
+        twice = f"select {pair} from {work} where {number} is not null and op in ('I', 'U') group by 1, 2 having count(*) > 1"
+        statements.append(f"truncate {REPEATED_NUMBER}")
+        statements.append(
+            f"insert into {REPEATED_NUMBER} select k.authority, k.number from ({twice}) k"
+            f" join {work} r on btrim(r.{number}) = k.number and coalesce(btrim(r.{authority}), '') = k.authority"
+            f" where r.op in ('I', 'U') group by 1, 2 having count(distinct ({told})) > 1"
+        )
     return statements
 
 
-def batch_facts(batches: Mapping[str, str], book: RuleBook, departments: Mapping[str, str]) -> tuple[list[Rule], str]:
-    """Rules about whole deliveries, and the SQL that makes their gate table. batches: batch_id -> its work table."""
+def batch_facts(
+    batches: Mapping[str, str], book: RuleBook, departments: Mapping[str, str], kept: Mapping[str, frozenset[str]]
+) -> tuple[list[Rule], str]:
+    """Rules about whole deliveries, and the SQL that makes their gate table.
+
+    batches: batch_id -> its work table. kept: batch_id -> headings that go along in `extra` by agreement.
+    """
     rules: dict[str, Rule] = {}
     selects = []
     for department in departments.values():
@@ -142,7 +162,7 @@ def batch_facts(batches: Mapping[str, str], book: RuleBook, departments: Mapping
             f"select batch_id, department, feed, delivery, delivered_at, rows_read, declared_rows, declared_sha256,"
             f" original_sha256, columns_cut as columns_cut_names from ops.batch where batch_id = {literal(batch_id)}) b"
             f" cross join (select count(distinct k) as unknown_columns from {work} r, jsonb_object_keys(r.extra) k"
-            f" where r.extra is not null and not starts_with(k, '@')) u"
+            f" where r.extra is not null and {unknown_heading(kept[batch_id])}) u"
             f" left join lateral (select rows_read from ops.batch o where o.department = b.department and o.feed = b.feed"
             f" and o.state in ('accepted', 'partly_accepted', 'landed') and (o.delivered_at, o.batch_id) < (b.delivered_at, b.batch_id)"
             f" order by o.delivered_at desc, o.batch_id desc limit 1) p on true"
@@ -152,6 +172,11 @@ def batch_facts(batches: Mapping[str, str], book: RuleBook, departments: Mapping
             f" order by o.delivered_at desc, o.batch_id desc limit 10) t) h) b"
         )
     return list(rules.values()), " union all ".join(selects)
+
+
+def unknown_heading(kept: frozenset[str]) -> str:
+    """SQL: key `k` of a row's `extra` is a heading nobody agreed on (marks of landing begin with @)."""
+    return f"(not starts_with(k, '@') and k <> all({array(sorted(kept))}))"
 
 
 class _NoKind:

@@ -11,7 +11,9 @@ Promises
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -39,6 +41,9 @@ ROW_KEY = ("batch_id", "row_no")
 
 CONDITION = "column_values.rule_kept"
 FAILING_ROWS = "table.failing_rows"
+
+
+logging.getLogger("great_expectations").setLevel(logging.WARNING)
 
 
 class ExpectationProblem(Exception):
@@ -74,7 +79,7 @@ class RuleKept(ColumnMapMetricProvider):  # type: ignore[misc]
     condition_metric_name = CONDITION
 
     @column_condition_partial(engine=SqlAlchemyExecutionEngine)  # type: ignore[untyped-decorator]
-    def _sqlalchemy(cls, column: Any, **_: Any) -> Any:
+    def _sqlalchemy(cls, column: Any, **_: Any) -> Any:  # noqa: N805 - Great Expectations passes the class
         return column
 
 
@@ -85,7 +90,7 @@ class FailingRows(TableMetricProvider):  # type: ignore[misc]
 
     @metric_value(engine=SqlAlchemyExecutionEngine)  # type: ignore[untyped-decorator]
     def _sqlalchemy(
-        cls,
+        cls,  # noqa: N805 - Great Expectations passes the class
         execution_engine: SqlAlchemyExecutionEngine,
         metric_domain_kwargs: dict[str, Any],
         metrics: dict[str, Any],
@@ -113,11 +118,7 @@ class FailingRows(TableMetricProvider):  # type: ignore[misc]
 
     @classmethod
     def _get_evaluation_dependencies(
-        cls,
-        metric: MetricConfiguration,
-        configuration: Any = None,
-        execution_engine: Any = None,
-        runtime_configuration: dict[str, Any] | None = None,
+        cls, metric: MetricConfiguration, *_: Any, **__: Any
     ) -> dict[str, MetricConfiguration]:
         return {
             "table.columns": MetricConfiguration("table.columns", metric.metric_domain_kwargs, metric_value_kwargs=None)
@@ -137,10 +138,14 @@ class ExpectRuleToHold(ColumnMapExpectation):  # type: ignore[misc]
         for suffix in ("unexpected_values", "unexpected_index_list", "unexpected_index_query"):
             needed.metric_configurations.pop(f"{CONDITION}.{suffix}", None)
         table = needed.metric_configurations["table.row_count"].metric_domain_kwargs
-        needed.set_metric_configuration(FAILING_ROWS, MetricConfiguration(FAILING_ROWS, table, metric_value_kwargs=None))
+        needed.set_metric_configuration(
+            FAILING_ROWS, MetricConfiguration(FAILING_ROWS, table, metric_value_kwargs=None)
+        )
         return needed
 
-    def _validate(self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None) -> Any:
+    def _validate(
+        self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None
+    ) -> Any:
         rows = metrics[FAILING_ROWS][self.column]
         return super()._validate(
             {**metrics, f"{CONDITION}.unexpected_index_list": rows}, runtime_configuration, execution_engine
@@ -153,6 +158,7 @@ class Validator:
     def __init__(self, warehouse_url: str, schema: str = "work") -> None:
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        _forget_docs_folder(context)
         scheme, _, rest = warehouse_url.partition("://")
         if not scheme.startswith("postgres"):
             raise ExpectationProblem("the warehouse must be PostgreSQL")
@@ -160,7 +166,9 @@ class Validator:
             "warehouse",
             connection_string=f"postgresql+psycopg2://{rest}",
             create_temp_table=False,
-            kwargs={"connect_args": {"options": f"-csearch_path={schema}", "application_name": "creditflow expectations"}},
+            kwargs={
+                "connect_args": {"options": f"-csearch_path={schema}", "application_name": "creditflow expectations"}
+            },
         )
 
     def validate(self, table: str, rules: Sequence[Expected], *, rows: int) -> Iterator[Outcome]:
@@ -182,6 +190,15 @@ class Validator:
     def _expectation(rule: Expected) -> ExpectRuleToHold:
         severity = "warning" if rule.severity == "flag" else "critical"
         return ExpectRuleToHold(column=rule.column, severity=severity, meta={"rule_id": rule.rule_id, **rule.meta})
+
+
+def _forget_docs_folder(context: Any) -> None:
+    """Remove the temporary folder that every ephemeral context makes for pages nobody asked for."""
+    for site in (context.variables.data_docs_sites or {}).values():
+        folder = site.get("store_backend", {}).get("base_directory")
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+    context.variables.data_docs_sites = {}
 
 
 def result_format(rows: int) -> dict[str, Any]:

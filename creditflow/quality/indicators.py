@@ -131,7 +131,7 @@ def measure_batches(cursor: Cursor, registry: Registry, as_of: dt.date, rules: d
     cursor.execute("select distinct kind from measured where kind = any(%s)", (list(DECISION_KINDS),))
     for (name,) in cursor.fetchall():
         if name in registry.kinds:
-            _measure_decisions(cursor, registry.kinds[name])
+            _measure_decisions(cursor, registry.kinds[name], as_of)
 
 
 def _code_field(rule: Rule, codes: list[str]) -> str | None:
@@ -225,7 +225,7 @@ def decision_rows(kind: Kind, batches: str) -> str:
             on day7.workday_no = day0.workday_no + {WORKDAYS_TO_REPORT} and day7.span = day0.span"""
 
 
-def _measure_decisions(cursor: Cursor, kind: Kind) -> None:
+def _measure_decisions(cursor: Cursor, kind: Kind, as_of: dt.date) -> None:
     """Decisions by month of decision. Deliveries after a changed one are counted again: it may have brought theirs first."""
     cursor.execute("select to_regclass('landing.' || quote_ident(%s)) is not null", (kind.name,))
     row = cursor.fetchone()
@@ -251,16 +251,8 @@ def _measure_decisions(cursor: Cursor, kind: Kind) -> None:
         from ({decision_rows(kind, "counted")}) d
         group by 1, 2;
         """,
-        {"kind": kind.name, "as_of": _newest(cursor)},
+        {"kind": kind.name, "as_of": as_of},
     )
-
-
-def _newest(cursor: Cursor) -> dt.date:
-    cursor.execute("select max(as_of) from measured")
-    row = cursor.fetchone()
-    assert row is not None
-    day: dt.date = row[0]
-    return day
 
 
 _DAY = """

@@ -12,8 +12,8 @@ Promises
 - A deadline in a year without a published calendar is unknown (due_on is null), and that opens an issue of its own.
 
 What opens issues: rows that break a rule of severity reject or flag; held batches; late departments; months without
-records and without zero declaration; incidents of the gate (forbidden columns and the like; notes of the intake are no
-issues); a working-day calendar that is missing for next year.
+records and without zero declaration; incidents of a delivery (forbidden or undeclared columns and the like; notes on how
+it was read are no issues); a working-day calendar that is missing for next year.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ FAILED = "ARRIVAL-FAILED"
 ZERO = "ZERO-DECLARATION"
 CALENDAR = "CALENDAR-YEAR"
 HELD = "BATCH-HELD"
+
+NOTES = ("INTAKE-ENCODING", "INTAKE-OCR-HEADING")
+"""Incidents that only say how a delivery was read: nobody must mend anything."""
 
 
 @dataclass(frozen=True)
@@ -411,7 +414,7 @@ select b.batch_id, b.department, b.feed, b.kind, b.as_of, b.delivered_at, i.rule
 from quality.incident i
 join ops.batch b on b.batch_id = i.batch_id
 where (b.department, b.feed) in (select department, feed from touched)
-  and b.as_of <= (select as_of from quality.issue_clock) and i.rule_id not like 'INTAKE-%%'
+  and b.as_of <= (select as_of from quality.issue_clock) and i.rule_id <> all(%(notes)s)
 group by b.batch_id, b.department, b.feed, b.kind, b.as_of, b.delivered_at, i.rule_id;
 
 create temp table batch_sighting on commit drop as
@@ -460,7 +463,7 @@ on conflict do nothing;
 
 
 def _sight_batches(cursor: Cursor, timezone: str) -> None:
-    cursor.execute(_BATCH_FACTS, {"timezone": timezone})
+    cursor.execute(_BATCH_FACTS, {"timezone": timezone, "notes": list(NOTES)})
 
 
 _DEPARTMENT_FACTS = f"""

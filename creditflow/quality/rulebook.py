@@ -79,7 +79,7 @@ class RuleFile(_Strict):
     kind: str
     columns: Literal["auto", "none"] = "auto"
     optional: Literal["reject", "flag"] = "flag"
-    identity: Literal["strict", "lenient", "none"] = "lenient"
+    identity: Literal["strict", "register", "lenient", "none"] = "lenient"
     exempt: dict[str, str] = Field(default_factory=dict)
     rules: list[dict[str, Any]] = Field(default_factory=list)
 
@@ -337,8 +337,10 @@ class _Loader:
         if entry is None or check_type is None:
             return None
         if issubclass(check_type, BatchCheck) != (kind is None):
-            where = "only in batch.yml" if kind is None else "not in batch.yml"
-            self.problems.append(document.problem((*at, "check"), f"check {check_name} belongs {where}"))
+            what = "rows" if kind is None else "whole deliveries"
+            self.problems.append(
+                document.problem((*at, "check"), f"check {check_name} is about {what}: not in this file")
+            )
             return None
         if severity is not None and severity not in ("hold", "reject", "flag"):
             self.problems.append(document.problem((*at, "severity"), f"unknown severity: {severity}"))
@@ -508,13 +510,14 @@ def _automatic(kind: Kind, file: RuleFile) -> Iterator[dict[str, Any]]:
     yield {"rule": "FFFD", "check": "no_replacement_character"}
     yield {"rule": "OP", "check": "known_operation"}
     yield {"rule": "X-VERSION", "check": "one_version"}
+    yield {"rule": "RETURNED", "check": "answers_return"}
     if kind.counterparty:
         yield {"rule": "R13-CODE", "check": "no_personal_number_in_code"}
     if file.columns == "auto":
         for column in kind.columns:
             yield from _of_column(kind, column, file)
-    if file.identity == "lenient" and kind.counterparty:
-        yield from _of_identity(kind)
+    if file.identity in ("register", "lenient") and kind.counterparty:
+        yield from _of_identity(kind, file.identity)
 
 
 def _of_column(kind: Kind, column: Column, file: RuleFile) -> Iterator[dict[str, Any]]:
@@ -533,7 +536,8 @@ def _of_column(kind: Kind, column: Column, file: RuleFile) -> Iterator[dict[str,
         yield {"rule": "R06-{COLUMN}", "check": "time", "column": name, "severity": severity}
     elif column.type in ("decimal", "integer"):
         decimals = 6 if column.type == "decimal" else 0
-        yield {"rule": "R10-{COLUMN}", "check": "amount", "column": name, "decimals": decimals, "severity": severity}
+        yield {"rule": "R10-{COLUMN}", "check": "amount", "column": name, "severity": severity}
+        yield {"rule": "R10-{COLUMN}-DECIMALS", "check": "decimals", "column": name, "decimals": decimals}
     elif column.type == "flag":
         yield {"rule": "LIST-{COLUMN}", "check": "match", "column": name, "pattern": FLAG_PATTERN, "severity": severity}
     elif column.type == "uscc" and name not in identity:
@@ -558,14 +562,19 @@ FLAG_PATTERN = "^(是|否|有|无|Y|N|y|n|1|0|true|false|TRUE|FALSE)$"
 """What a yes/no column may say."""
 
 
-def _of_identity(kind: Kind) -> Iterator[dict[str, Any]]:
-    """Outside permit and penalty: a wrong code is lost, not the row, when another identifier of the row validates."""
+def _of_identity(kind: Kind, identity: str) -> Iterator[dict[str, Any]]:
+    """Outside permit and penalty a wrong code is lost, not the row; a row that identifies nobody waits for review.
+
+    identity `register`: an entry of the register itself that identifies nobody is rejected.
+    """
+    alone: dict[str, Any] = {"severity": "reject"} if identity == "register" else {"severity": "flag"}
     roles = ("uscc", "org_code", "reg_no", "tax_no", "person_id_no")
     for role in roles:
         column = kind.counterparty.get(role)
         if column is None:
             continue
-        yield {"rule": "ID-{COLUMN}", "check": "identifier_fails", "column": column}
+        loses = {} if identity == "register" else {"nulls": column}
+        yield {"rule": "ID-{COLUMN}", "check": "identifier_fails", "column": column, **alone, **loses}
         yield {"rule": "ID-NULLED-{COLUMN}", "check": "identifier_nulled", "column": column, "nulls": column}
         if role != "person_id_no":
             yield {"rule": "ID-MASKED-{COLUMN}", "check": "identifier_masked", "column": column, "nulls": column}

@@ -27,13 +27,14 @@ from psycopg2.extras import execute_values
 
 from creditflow.identity.codes import uscc_ok
 from creditflow.landing import land
-from creditflow.landing.keys import key_parts, record_key
+from creditflow.landing.keys import key_maker
 from creditflow.landing.tables import work_table
 from creditflow.ops.database import Connection, connect, transaction, try_session_lock
 from creditflow.quality.checks import literal
 from creditflow.quality.compiling import (
     BATCH_FACTS,
     FAILING,
+    FOREIGN,
     REPEATED_KEY,
     REPEATED_NUMBER,
     batch_facts,
@@ -206,8 +207,8 @@ class _Sweep:
 
     def run(self, waiting: Sequence[dict[str, Any]]) -> Iterator[BatchVerdict]:
         """Verdicts of all waiting batches, kind by kind."""
-        order = {name: place for place, name in enumerate(["registration", *self.registry.kinds])}
-        kinds = sorted({batch["kind"] for batch in waiting}, key=lambda name: (order.get(name, len(order)), name))
+        places = {name: place for place, name in enumerate(self.registry.kinds)}
+        kinds = sorted({batch["kind"] for batch in waiting}, key=lambda name: (name != "registration", places[name]))
         for name in kinds:
             batches = [batch for batch in waiting if batch["kind"] == name]
             for group in _groups(batches):
@@ -234,7 +235,9 @@ class _Sweep:
             except Exception as problem:  # noqa: BLE001 - recorded, and the batch is held if it happens again
                 failures += 1
                 log.error("gate of batch %s, attempt %s: %s", batch["batch_id"], failures, _name_of(problem))
-                self._execute("update ops.batch set gate_failures = %s where batch_id = %s", failures, batch["batch_id"])
+                self._execute(
+                    "update ops.batch set gate_failures = %s where batch_id = %s", failures, batch["batch_id"]
+                )
                 if failures >= ATTEMPTS:
                     yield self._hold_as_error(batch, problem)
                     return
@@ -276,7 +279,7 @@ class _Sweep:
         repaired = sum(self._repair(kind, batch["department"], works[batch["batch_id"]]) for batch in batches)
         if repaired:
             log.info("gate of %s: %s codes repaired from the register", name, repaired)
-        batch_rules, failing_batches, evaluated_batches = self._batch_rules(batches, works)
+        failing_batches, evaluated_batches = self._batch_rules(batches, works)
         rules = self.book.union(name, sorted({batch["department"] for batch in batches}))
         numbers = {rule.rule_id: number for number, rule in enumerate(rules)}
         evaluated: dict[str, dict[str, int]] = {}
@@ -303,13 +306,16 @@ class _Sweep:
                 )
                 seconds = round(time.monotonic() - begun + share * (batch["rows_read"] + 1), 3)
                 with conn.cursor() as cursor:
-                    cursor.execute("update ops.batch set seconds = seconds + %s where batch_id = %s", (seconds, batch_id))
+                    cursor.execute(
+                        "update ops.batch set seconds = seconds + %s where batch_id = %s", (seconds, batch_id)
+                    )
             yield replace(verdict, seconds=seconds)
         self._execute(f"drop table if exists {gate_table(name)}")
 
     def _prepare_tables(self) -> None:
         self._execute(f"create unlogged table if not exists {REPEATED_KEY} (record_key uuid)")
         self._execute(f"create unlogged table if not exists {REPEATED_NUMBER} (authority text, number text)")
+        self._execute(f"create unlogged table if not exists {FOREIGN} (row_no integer)")
         self._execute(f"drop table if exists {FAILING}")
         self._execute(f"create unlogged table {FAILING} (batch_id text, rule_no integer, row_no integer)")
 
@@ -348,7 +354,7 @@ class _Sweep:
                 f" || jsonb_build_object({literal(column)}, coalesce(w.changes ->> {literal(column)}, w.{column}))"
                 f" from (select r.row_no, ops.uscc_suggestion(r.{column}) as candidate, ops.normal_name(r.{name}) as name"
                 f" from {work} r where r.{column} ~ '[OISZ]' and ops.uscc_suggestion(r.{column}) is not null) s"
-                " join quality.register g on g.uscc = s.candidate and g.normal_name = s.name where w.row_no = s.row_no"
+                " join quality.register g on g.uscc = s.candidate and s.name = any(g.names) where w.row_no = s.row_no"
                 " returning w.row_no"
             )
             rows = [row_no for (row_no,) in cursor.fetchall()]
@@ -358,11 +364,13 @@ class _Sweep:
 
     def _batch_rules(
         self, batches: Sequence[dict[str, Any]], works: Mapping[str, str]
-    ) -> tuple[list[Rule], dict[str, frozenset[str]], dict[str, frozenset[str]]]:
+    ) -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]]:
+        """batch_id -> rules about whole deliveries that failed, and that applied."""
         departments = {batch["batch_id"]: batch["department"] for batch in batches}
-        rules, select = batch_facts(works, self.book, departments)
+        kept = {b["batch_id"]: self.registry.feed(b["department"], b["feed"]).keep for b in batches}
+        rules, select = batch_facts(works, self.book, departments, kept)
         if not rules:
-            return [], {}, {}
+            return {}, {}
         self._execute(f"drop table if exists {BATCH_FACTS}")
         self._execute(f"create unlogged table {BATCH_FACTS} as {select}")
         failing: dict[str, set[str]] = {}
@@ -371,7 +379,6 @@ class _Sweep:
                 failing.setdefault(batch_id, set()).add(rule_id)
         evaluated = self._evaluated(BATCH_FACTS, rules)
         return (
-            rules,
             {batch_id: frozenset(ids) for batch_id, ids in failing.items()},
             {batch_id: frozenset(r for r, count in counts.items() if count) for batch_id, counts in evaluated.items()},
         )
@@ -435,7 +442,9 @@ class _Sweep:
         for first in range(0, last + 1, SLICE_ROWS):
             yield [(batch, (first, first + SLICE_ROWS - 1))]
 
-    def _validate(self, table: str, rules: Sequence[Rule], rows: int) -> Iterator[tuple[str, Sequence[tuple[str, int]]]]:
+    def _validate(
+        self, table: str, rules: Sequence[Rule], rows: int
+    ) -> Iterator[tuple[str, Sequence[tuple[str, int]]]]:
         from creditflow.quality.expectations import Expected, Validator
 
         if self._validator is None:
@@ -461,7 +470,8 @@ class _Sweep:
     def _released(self, batch_id: str) -> bool:
         with self.conn.cursor() as cursor:
             cursor.execute(
-                "select exists (select 1 from ops.event where batch_id = %s and event_type = 'gate_release')", (batch_id,)
+                "select exists (select 1 from ops.event where batch_id = %s and event_type = 'gate_release')",
+                (batch_id,),
             )
             row = cursor.fetchone()
             return bool(row and row[0])
@@ -497,22 +507,21 @@ def _received(batch: Mapping[str, Any], settings: Settings) -> date:
 
 
 def _rekey(cursor: Any, kind: Kind, department: str, work: str, rows: Sequence[int]) -> None:
-    """Make the record keys of some rows anew, as landing makes them. A row without its document number keeps its key."""
+    """Make the record keys of some rows anew, as landing makes them."""
     columns = [column.name for column in kind.columns if column.type != "person_id"]
-    parts, needed = key_parts(kind, department, {name: at for at, name in enumerate(columns)}, uscc_ok)
-    cursor.execute(f"select row_no, {', '.join(columns)} from {work} where row_no = any(%s)", (list(rows),))
-    keys = []
-    for row_no, *values in cursor.fetchall():
-        texts = [value or "" for value in values]
-        found = [part(texts) for part in parts]
-        if all(found[index] for index in needed):
-            keys.append((row_no, record_key(kind.name, found)))
-    if keys:
-        execute_values(
-            cursor,
-            f"update {work} w set record_key = k.key::uuid from (values %s) k (row_no, key) where w.row_no = k.row_no",
-            keys,
-        )
+    key_of = key_maker(kind, department, {name: at for at, name in enumerate(columns)}, uscc_ok)
+    cursor.execute(
+        f"select row_no, content_hash::text, {', '.join(columns)} from {work} where row_no = any(%s)", (list(rows),)
+    )
+    keys = [
+        (row_no, key_of([value or "" for value in values], content.replace("-", "")))
+        for row_no, content, *values in cursor.fetchall()
+    ]
+    execute_values(
+        cursor,
+        f"update {work} w set record_key = k.key::uuid from (values %s) k (row_no, key) where w.row_no = k.row_no",
+        keys,
+    )
 
 
 def _name_of(problem: Exception) -> str:

@@ -22,7 +22,7 @@ from psycopg2.extras import execute_values
 
 from creditflow.ops.database import Connection
 from creditflow.quality.checks import literal
-from creditflow.quality.compiling import FAILING, filter_sql, masked_payload, natural_person_sql
+from creditflow.quality.compiling import FAILING, filter_sql, masked_payload, unknown_heading
 from creditflow.quality.rulebook import Rule
 from creditflow.registry import Feed, Kind
 
@@ -85,7 +85,9 @@ class Decision:
     released: bool = False
 
 
-def decide(conn: Connection, kind: Kind, feed: Feed, batch: Mapping[str, Any], work: str, found: Decision) -> BatchVerdict:
+def decide(
+    conn: Connection, kind: Kind, feed: Feed, batch: Mapping[str, Any], work: str, found: Decision
+) -> BatchVerdict:
     """Write the verdicts of one batch inside the caller's transaction. The work table is dropped.
 
     Raises ValueError when the batch is not waiting for the gate.
@@ -177,13 +179,21 @@ class _Decider:
 
     def _find_duplicates(self) -> None:
         """Rows equal to the version of their record just before them, by (version_at, version_seq, content_hash)."""
-        earlier = "" if self.feed.delivery == "full_snapshot" else (
-            f" union select w.record_key from {self.work} w where w.record_key is not null"
-            f" and exists (select 1 from landing.{self.kind.name} l where l.record_key = w.record_key)"
+        earlier = (
+            ""
+            if self.feed.delivery == "full_snapshot"
+            else (
+                f" union select w.record_key from {self.work} w where w.record_key is not null"
+                f" and exists (select 1 from landing.{self.kind.name} l where l.record_key = w.record_key)"
+            )
         )
-        landed = "" if self.feed.delivery == "full_snapshot" else (
-            " union all select null::int, l.record_key, l.content_hash, l.op, l.version_at, l.version_seq"
-            f" from landing.{self.kind.name} l join gate_key k using (record_key)"
+        landed = (
+            ""
+            if self.feed.delivery == "full_snapshot"
+            else (
+                " union all select null::int, l.record_key, l.content_hash, l.op, l.version_at, l.version_seq"
+                f" from landing.{self.kind.name} l join gate_key k using (record_key)"
+            )
         )
         self.cursor.execute(
             f"create temp table gate_key on commit drop as select record_key from {self.work}"
@@ -290,7 +300,13 @@ class _Decider:
             for r in self.found.rules
         ]
         lines += [
-            (self.batch_id, r.rule_id, r.severity, int(r.rule_id in self.found.batch_evaluated), int(r.rule_id in self.found.batch_failing))
+            (
+                self.batch_id,
+                r.rule_id,
+                r.severity,
+                int(r.rule_id in self.found.batch_evaluated),
+                int(r.rule_id in self.found.batch_failing),
+            )
             for r in self.found.batch_rules
         ]
         execute_values(
@@ -311,7 +327,12 @@ class _Decider:
             self.cursor.execute(
                 "insert into quality.rule_result (batch_id, rule_id, severity, rows_evaluated, rows_failed)"
                 " values (%s, %s, 'hold', %s, %s)",
-                (self.batch_id, TOO_MANY, counts["read"] - counts["out_of_scope"] - counts["duplicate"], counts["rejected"]),
+                (
+                    self.batch_id,
+                    TOO_MANY,
+                    counts["read"] - counts["out_of_scope"] - counts["duplicate"],
+                    counts["rejected"],
+                ),
             )
 
     def _write_rows(self, held: bool, hold_rule: str) -> None:
@@ -357,7 +378,9 @@ class _Decider:
             column = self.kind.counterparty.get(role)
             if column is not None:
                 guess = f"ops.{name}_suggestion(w.{column})"
-                touched = f"{literal(column)} = any(coalesce(v.reject_fields, '{{}}') || coalesce(v.flag_fields, '{{}}'))"
+                touched = (
+                    f"{literal(column)} = any(coalesce(v.reject_fields, '{{}}') || coalesce(v.flag_fields, '{{}}'))"
+                )
                 cases.append(
                     f"when {touched} and {guess} is not null"
                     f" then jsonb_build_object('field', {literal(column)}, 'value', {guess})"
@@ -391,7 +414,7 @@ class _Decider:
         if rule.check_name == "no_unknown_columns":
             self.cursor.execute(
                 f"select array_agg(distinct k order by k) from {self.work} r, jsonb_object_keys(r.extra) k"
-                " where r.extra is not null and not starts_with(k, '@')"
+                f" where r.extra is not null and {unknown_heading(self.feed.keep)}"
             )
             row = self.cursor.fetchone()
             return {"columns": row[0] if row and row[0] else []}
@@ -483,19 +506,25 @@ class _Decider:
 
 
 def remember_register(cursor: Any, batch_id: str) -> None:
-    """Take the newest accepted registration of each code into quality.register, which repairs and names are checked by."""
+    """Take accepted registrations into quality.register, which names are checked and codes repaired by.
+
+    The newest version of each code counts; earlier names stay known.
+    """
     cursor.execute(
-        "insert into quality.register (uscc, name, normal_name, ended_on, version_at, version_seq)"
-        " select distinct on (subject_uscc) subject_uscc, subject_name, ops.normal_name(subject_name),"
-        " case when btrim(entity_status) = '注销' then ops.parse_date(deregistered_on) end, version_at, version_seq"
-        " from landing.registration where batch_id = %s and op in ('I', 'U') and subject_name is not null"
-        " and ops.uscc_check(subject_uscc) = 'ok'"
-        " order by subject_uscc, version_at desc, version_seq desc, content_hash desc"
-        " on conflict (uscc) do update set name = excluded.name, normal_name = excluded.normal_name,"
-        " ended_on = excluded.ended_on, version_at = excluded.version_at, version_seq = excluded.version_seq"
-        " where (excluded.version_at, excluded.version_seq) >= (register.version_at, register.version_seq)",
+        "with known as (select subject_uscc as uscc, subject_name as name, ops.normal_name(subject_name) as normal_name,"
+        " case when btrim(entity_status) in ('注销', '吊销') then ops.parse_date(deregistered_on) end as ended_on,"
+        " version_at, version_seq, content_hash from landing.registration"
+        " where batch_id = %s and op in ('I', 'U') and subject_name is not null and ops.uscc_check(subject_uscc) = 'ok')"
+        " insert into quality.register as r (uscc, name, names, ended_on, version_at, version_seq)"
+        " select distinct on (k.uscc) k.uscc, k.name, n.names, k.ended_on, k.version_at, k.version_seq"
+        " from known k join (select uscc, array_agg(distinct normal_name order by normal_name) as names"
+        " from known group by uscc) n using (uscc)"
+        " order by k.uscc, k.version_at desc, k.version_seq desc, k.content_hash desc"
+        " on conflict (uscc) do update set"
+        " names = (select array_agg(distinct one order by one) from unnest(r.names || excluded.names) one),"
+        " (name, ended_on, version_at, version_seq) = (select newest.* from (values"
+        " (r.name, r.ended_on, r.version_at, r.version_seq),"
+        " (excluded.name, excluded.ended_on, excluded.version_at, excluded.version_seq))"
+        " newest (name, ended_on, version_at, version_seq) order by version_at desc, version_seq desc limit 1)",
         (batch_id,),
     )
-
-
-__all__ = ["BatchVerdict", "Decision", "Reason", "decide", "natural_person_sql", "remember_register"]

@@ -2,8 +2,8 @@
 
 Promises
 - Streams: one line and one row in memory. A line longer than 16 million characters is refused.
-- A stray quotation mark spoils its own line only: when quoting swallows following lines and the row does not fit the
-  headings, those lines are read again one by one.
+- A stray quotation mark spoils its own line only: when quoting swallows following lines and the row has a number of
+  cells that no row above had, those lines are read again one by one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from creditflow.registry import Feed
 
 MAX_LINE = 16_000_000
 MAX_FIELD = 1_000_000
+_FIRST_LINES = 200
 
 
 def read_csv(stream: io.BufferedReader, feed: Feed, encoding: Encoding) -> Iterator[Section]:
@@ -58,18 +59,18 @@ def _rows(lines: Iterator[str], delimiter: str) -> Iterator[Row]:
     csv.field_size_limit(MAX_FIELD)
     pending: list[str] = []
     source = _recorded(lines, pending)
-    width = 0
+    widths: set[int] = set()
     number = 1
     while True:
         reader = csv.reader(source, delimiter=delimiter)
         try:
             for cells in reader:
                 taken = len(pending)
-                if taken == 1 or len(cells) == width:
+                if taken == 1 or len(cells) in widths:
                     if cells and (cells[0] or any(cells)) and not _blank(cells):
+                        if number <= _FIRST_LINES and len(cells) > 1:
+                            widths.add(len(cells))
                         yield number, cells
-                        if not width or number <= 30:
-                            width = max(width, len(cells))
                 else:
                     yield from _one_by_one(pending, number, delimiter)
                 number += taken

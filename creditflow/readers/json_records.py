@@ -120,8 +120,14 @@ class _Text:
 
 def _records(text: _Text, feed: Feed) -> Iterator[Record]:
     for number, value in enumerate(_values(text, feed), 1):
-        record = _flat(value, number)
-        yield int(record.pop(ROW_NUMBER, number)), record
+        if not isinstance(value, dict):
+            raise ReadError(
+                "record_not_object",
+                f"第 {number} 条记录不是对象，请按接口约定报送",
+                f"record {number} is not an object: send the agreed structure",
+                row=number,
+            )
+        yield int(value.pop(ROW_NUMBER, number)), value
 
 
 def _values(text: _Text, feed: Feed) -> Iterator[Any]:
@@ -232,24 +238,3 @@ def _document(text: _Text, paths: list[tuple[str, ...]], feed: Feed) -> Iterator
     yield single
     while text.peek() == "{":
         yield text.value()
-
-
-def _flat(value: Any, number: int) -> dict[str, str]:
-    if not isinstance(value, dict):
-        raise ReadError(
-            "record_not_object",
-            f"第 {number} 条记录不是对象，请按接口约定报送",
-            f"record {number} is not an object: send the agreed structure",
-            row=number,
-        )
-    return {name: item if type(item) is str else _text(item) for name, item in value.items()}
-
-
-def _text(item: Any) -> str:
-    if item is None:
-        return ""
-    if item is True or item is False:
-        return "true" if item else "false"
-    if isinstance(item, list | dict):
-        return json.dumps(item, ensure_ascii=False)
-    return str(item)

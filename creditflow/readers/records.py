@@ -8,14 +8,16 @@ Promises
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from creditflow.readers.errors import ReadError
 from creditflow.readers.table import Row, Section, missing_columns
 from creditflow.registry import Feed
 
-Record = tuple[int, dict[str, str]]
-"""(ordinal of the record, name -> text)"""
+Record = tuple[int, Mapping[str, Any]]
+"""(ordinal of the record, name -> text, None, bool, list or object)"""
 
 MAX_NAMES = 500
 _LOOK_AHEAD = 200
@@ -74,17 +76,35 @@ def _rows(
     width = len(cells)
     if waiting:
         number, record = waiting.pop()
-        yield number, [record.get(name, "") for name in cells]
+        yield number, _texts([record.get(name, "") for name in cells])
     for item in stream:
         number, record = item
-        if record.keys() <= names.keys():
-            row = (
-                [record.get(name, "") for name in cells]
-                if len(record) != width
-                else list(map(record.__getitem__, cells))
-            )
-            if any(row):
-                yield number, row
-        else:
-            waiting.append(item)
-            return
+        try:
+            row = list(map(record.__getitem__, cells)) if len(record) == width else None
+        except KeyError:
+            row = None
+        if row is None:
+            if not record.keys() <= names.keys():
+                waiting.append(item)
+                return
+            row = [record.get(name, "") for name in cells]
+        row = _texts(row)
+        if any(row):
+            yield number, row
+
+
+def _texts(row: list[Any]) -> list[str]:
+    """Values as text: null blank, true and false as words, lists and objects as JSON."""
+    try:
+        "".join(row)
+    except TypeError:
+        return [item if type(item) is str else _text(item) for item in row]
+    return row
+
+
+def _text(item: Any) -> str:
+    if item is None:
+        return ""
+    if item is True or item is False:
+        return "true" if item else "false"
+    return json.dumps(item, ensure_ascii=False)

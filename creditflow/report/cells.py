@@ -75,7 +75,7 @@ class Code:
 class Pairs:
     """Fields of a row in one cell: (heading, value, whether it is at fault)."""
 
-    items: tuple[tuple[Both, str, bool], ...]
+    items: tuple[tuple[Both, Any, bool], ...]
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def html(cell: Any, root: str = "") -> Markup:
     if isinstance(cell, Pairs):
         return Markup("").join(
             Markup('<span class="pair-item{}"><i>{}</i> {}</span>').format(
-                " wrong" if wrong else "", both(*name), value
+                " wrong" if wrong else "", both(*name), html(value)
             )
             for name, value, wrong in cell.items
         )
@@ -225,7 +225,7 @@ def text(cell: Any, language: Language = "zh") -> str:
     if isinstance(cell, (int, float, Decimal)):
         return count(cell)
     if isinstance(cell, Pairs):
-        return "; ".join(f"{getattr(name, language)}={value}" for name, value, _ in cell.items)
+        return "; ".join(f"{getattr(name, language)}={text(value, language)}" for name, value, _ in cell.items)
     if isinstance(cell, (list, tuple)):
         return "; ".join(text(part, language) for part in cell)
     return str(cell)

@@ -195,7 +195,7 @@ def tiles(
             share(accepted),
             "",
             Both(
-                f"通过 {count(n['rows_accepted'])}，退回 {count(n['rows_rejected'])}",
+                f"接收 {count(n['rows_accepted'])}，退回 {count(n['rows_rejected'])}",
                 f"{count(n['rows_accepted'])} accepted, {count(n['rows_rejected'])} rejected",
             ),
             change(series["accepted_share"], as_share=True),
@@ -220,7 +220,7 @@ def tiles(
             "batches_held",
             count(n["batches_held"]),
             "",
-            Both(f"挂起 {count(n['rows_held'])} 行，待人工决定", f"{count(n['rows_held'])} rows waiting for a decision")
+            Both(f"暂扣 {count(n['rows_held'])} 行，待人工决定", f"{count(n['rows_held'])} rows waiting for a decision")
             if n["batches_held"]
             else Both("没有批次等待决定", "no batch waits for a decision"),
             change(series["batches_held"], as_share=False),
@@ -286,7 +286,7 @@ def _missing(departments: Mapping[str, Row], arrivals: Sequence[Row]) -> Iterato
             todo = Both("联系部门，催报并查明原因。", "Call the department and ask why.")
         elif row["state"] == "failed":
             text = Both(
-                f"{name.zh}的数据接收失败。{detail_zh}", f"Taking in the data of {name.en} failed. {detail_en}".strip()
+                f"{name.zh}取数失败。{detail_zh}", f"Taking in the data of {name.en} failed. {detail_en}".strip()
             )
             todo = Both(
                 "由运维检查通道后重跑该部门。", "Let operations check the channel, then run the department again."
@@ -300,7 +300,7 @@ def _missing(departments: Mapping[str, Row], arrivals: Sequence[Row]) -> Iterato
 
 def _held(departments: Mapping[str, Row], held: Sequence[Row], kinds: Mapping[str, Both]) -> Iterator[Attention]:
     todo = Both(
-        "请部门更正后重新报送；或核对后由人工放行、不予接收。",
+        "请部门更正后重新报送；或核对后由人工放行或整批退回。",
         "Ask the department to correct and deliver again, or release or refuse it after a check.",
     )
     for code, rows in _by_department(held).items():
@@ -311,12 +311,12 @@ def _held(departments: Mapping[str, Row], held: Sequence[Row], kinds: Mapping[st
             kind = kinds.get(first["kind"], Both(first["kind"], first["kind"]))
             why = reason(first["reasons"])
             text = Both(
-                f"{name.zh}的{kind.zh}批次 {first['batch_id']} 已挂起（{count(total)} 行）：{why.zh}",
+                f"{name.zh}的{kind.zh}批次 {first['batch_id']} 已暂扣（{count(total)} 行）：{why.zh}",
                 f"Batch {first['batch_id']} of {name.en} ({kind.en}, {plural(total, 'row')}) is held: {why.en}",
             )
         else:
             text = Both(
-                f"{name.zh}有 {len(rows)} 个批次挂起，共 {count(total)} 行，最早的是 {first['as_of']} 的 {first['batch_id']}。",
+                f"{name.zh}有 {len(rows)} 个批次暂扣，共 {count(total)} 行，最早的是 {first['as_of']} 的 {first['batch_id']}。",
                 f"{name.en} has {len(rows)} batches held, {plural(total, 'row')}, the oldest {first['batch_id']} "
                 f"of {first['as_of']}.",
             )

@@ -24,7 +24,7 @@ from creditflow.report.cells import Badge, Code, Column, Link, Table
 from creditflow.report.masking import masked_row, masked_text
 from creditflow.report.queries import Query, Row
 from creditflow.report.reading import Night, badge, slug
-from creditflow.report.rules import Rule, titled
+from creditflow.report.rules import NOTICE, Rule, titled
 from creditflow.report.words import CADENCES, CHANNELS, DELIVERIES, FORMATS, TIERS, WORDS, Both, label, state, word
 
 WEEKDAYS = (
@@ -62,7 +62,7 @@ class Press:
     """The template engine with one night in it."""
 
     night: Night
-    environment: jinja2.Environment = field(default_factory=lambda: _environment())
+    environment: jinja2.Environment = field(default_factory=lambda: environment())
 
     @cached_property
     def build_line(self) -> Markup:
@@ -195,7 +195,9 @@ def lists(press: Press) -> list[Page]:
                      "One line per department: the 43 first, external sources after them."),
                 tables.departments(night)),
         listing(press, "rules.html", word("rules"),
-                Both("当晚检查过的全部规则，按未通过行数排列。", "Every rule checked this night, by rows failed."), tables.rules(night)),
+                Both("当晚有行未通过的规则，按行数排列；其后是现行规则书。",
+                     "Rules that rows failed this night, by rows; then the rule book in force."),
+                tables.rules(night), tables.rule_kinds(night)),
         listing(press, "batches.html", word("batches"),
                 Both("当晚到达的每个批次，以及各行的去向。", "Every batch of the night and where its rows went."), tables.batches(night)),
         listing(press, "issues.html", word("open_issues"),
@@ -375,6 +377,8 @@ def _rule_facts(night: Night, known: Rule | None, first: date | None) -> list[tu
             ),
             seen,
         ]
+    if known.kind == NOTICE:
+        return [(word("remedy"), known.remedy), seen]
     file, line = known.place
     kind = night.kinds.title(known.kind) if known.kind != "batch" else Both("整个批次", "the batch as a whole")
     return [
@@ -511,17 +515,17 @@ def _content(night: Night, kind: str, row: Row) -> cells.Pairs:
 
 
 def _reasons(night: Night, kind: str, reasons: Any) -> list[dict[str, Any]]:
-    """Why a delivery was held or lost rows, with the place to look at."""
+    """Why a delivery was held or lost rows, with the place to look at where the text does not name it."""
     result: list[dict[str, Any]] = []
     for entry in reasons or []:
         zh, en = str(entry.get("zh") or ""), str(entry.get("en") or "")
         row, column = entry.get("row"), entry.get("field")
         name = night.kinds.column(kind, str(column)) if column else None
         place = None
-        if row is not None or name is not None:
+        if row is not None and f"第 {row} 行" not in zh:
             place = Both(
-                "，".join([*([f"第 {row} 行"] if row is not None else []), *([f"字段“{name.zh}”"] if name else [])]),
-                ", ".join([*([f"row {row}"] if row is not None else []), *([f"field {name.en}"] if name else [])]),
+                f"第 {row} 行" + (f"，字段“{name.zh}”" if name else ""),
+                f"row {row}" + (f", field {name.en}" if name else ""),
             )
         result.append({"zh": masked_text(zh or en), "en": masked_text(en or zh), "place": place})
     return result
@@ -561,8 +565,9 @@ html[data-lang="en"] body {{ page: en; }}
 """
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """The template engine of every page: escapes everything, stumbles over what is not defined."""
+    engine = jinja2.Environment(
         loader=jinja2.PackageLoader("creditflow.report", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -570,7 +575,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(
+    engine.globals.update(
         both=cells.both,
         html=cells.html,
         css=cells.css,
@@ -579,5 +584,5 @@ def _environment() -> jinja2.Environment:
         Both=Both,
         wide_spark=lambda spark: cells.sparkline(spark, 220, 26),
     )
-    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
-    return environment
+    engine.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
+    return engine

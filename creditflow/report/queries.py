@@ -328,7 +328,7 @@ order by department, delivered_at desc, batch_id desc""",
 
 HELD = Query(
     "held",
-    Both("仍挂起的批次", "batches still held"),
+    Both("仍暂扣的批次", "batches still held"),
     """select batch_id, department, feed, kind, as_of, delivered_at, rows_read, rows_held, reasons
 from ops.batch
 where state = 'held' and as_of <= %(as_of)s

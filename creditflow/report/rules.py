@@ -12,12 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from creditflow.quality.marked_yaml import RuleBookError
-from creditflow.quality.rulebook import load_or_previous
+from creditflow.quality.rulebook import Bilingual, load_or_previous
 from creditflow.registry import Registry
-from creditflow.report.words import RULES, SCOPE_RULE, Both
+from creditflow.report.words import RULES, Both
 from creditflow.settings import Settings
 
 log = logging.getLogger(__name__)
+
+
+NOTICE = "notice"
+"""Kind of what the gate itself says (duplicate, out of scope, held with its batch): words, no rule."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,17 @@ def rule_book(settings: Settings, registry: Registry) -> dict[str, Rule]:
     except (RuleBookError, OSError) as problem:
         log.warning("report: the rule book does not load, rules are shown by id: %s", problem)
         return {}
-    rules: dict[str, Rule] = {}
+    rules = {
+        name: Rule(
+            name, Both(*_words(notice.title)), "", NOTICE, (), Both(*_words(notice.remedy)), "", 0, ("catalogue.yml", 1)
+        )
+        for name, notice in book.notices.items()
+    }
     for rule_id, rule in book.by_id.items():
         file, _, line = rule.origin.rpartition(":")
         rules[rule_id] = Rule(
             rule_id=rule_id,
-            title=Both(rule.title_zh, rule.title_en),
+            title=Both(rule.title_zh, _capital(rule.title_en)),
             severity=rule.severity,
             kind=rule.kind,
             fields=tuple(rule.fields),
@@ -73,7 +82,15 @@ def titled(book: Mapping[str, Rule], rule_id: str) -> Both:
     rule = book.get(rule_id)
     if rule:
         return rule.title
-    if rule_id.startswith("SCOPE-"):
-        name = rule_id.removeprefix("SCOPE-")
-        return Both(f"{SCOPE_RULE.zh}：{name}", f"{SCOPE_RULE.en}: {name}")
+    if rule_id.startswith("SCOPE-") and "SCOPE" in book:
+        name, scope = rule_id.removeprefix("SCOPE-"), book["SCOPE"].title
+        return Both(f"{scope.zh}：{name}", f"{scope.en}: {name}")
     return RULES.get(rule_id, Both(rule_id, rule_id))
+
+
+def _words(text: Bilingual) -> tuple[str, str]:
+    return text.zh, _capital(text.en)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

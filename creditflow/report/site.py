@@ -20,7 +20,6 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from creditflow.report.pages import Page, Press
 from creditflow.report.queries import Row
 from creditflow.report.reading import read_night
 from creditflow.report.rules import rule_files, titled
+from creditflow.report.writing import copy_assets, write_text
 from creditflow.settings import Settings
 
 DAY = re.compile(r"^\d{4}-\d{2}-\d{2}$")
@@ -43,14 +43,14 @@ def quality_site(settings: Settings, as_of: date) -> Path:
     """
     site = settings.site
     site.mkdir(parents=True, exist_ok=True)
-    _copy_assets(site / "assets")
+    copy_assets(site / "assets")
     night = read_night(settings, as_of)
     press = Press(night)
     index = site / "index.html"
     if night.build is None:
         if not _days(site):
-            _write(site / "days.js", "window.CREDITFLOW_DAYS = [];\n")
-            _write(index, pages.nothing(press).html)
+            write_text(site / "days.js", "window.CREDITFLOW_DAYS = [];\n")
+            write_text(index, pages.nothing(press).html)
         return index
     draft = site / f".{as_of.isoformat()}.new"
     shutil.rmtree(draft, ignore_errors=True)
@@ -58,14 +58,14 @@ def quality_site(settings: Settings, as_of: date) -> Path:
     _write_batches(press, site / "batch")
     for page in _pages(press):
         _write_page(draft, page)
-    _write(draft / "print.css", pages.print_style(night))
+    write_text(draft / "print.css", pages.print_style(night))
     _replace(draft, site / as_of.isoformat())
     days = _days(site)
-    _write(site / "days.js", f"window.CREDITFLOW_DAYS = {json.dumps(days)};\n")
-    _write(site / "days.html", pages.past_days(press, days).html)
+    write_text(site / "days.js", f"window.CREDITFLOW_DAYS = {json.dumps(days)};\n")
+    write_text(site / "days.html", pages.past_days(press, days).html)
     if as_of.isoformat() != days[-1]:
         return site / as_of.isoformat() / "index.html"
-    _write(index, pages.city(press, root=f"{as_of.isoformat()}/", assets="assets/").html)
+    write_text(index, pages.city(press, root=f"{as_of.isoformat()}/", assets="assets/").html)
     return index
 
 
@@ -169,14 +169,14 @@ def _write_batches(press: Press, folder: Path) -> None:
             continue
         _write_page(folder, pages.batch(press, facts, *of_batch))
         known[batch_id] = fingerprint
-    _write(memory, json.dumps(known, indent=0, sort_keys=True))
+    write_text(memory, json.dumps(known, indent=0, sort_keys=True))
 
 
 def _write_page(folder: Path, page: Page) -> None:
     """The page below `folder`, its tables as CSV in both languages below `folder`/csv."""
     path = folder / page.path
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, page.html)
+    write_text(path, page.html)
     _write_tables(folder / "csv", page.tables)
 
 
@@ -186,23 +186,6 @@ def _write_tables(folder: Path, written: Iterable[Table]) -> None:
         if table.rows:
             (folder / f"{table.name}.zh.csv").write_bytes(cells.csv_bytes(table, "zh"))
             (folder / f"{table.name}.en.csv").write_bytes(cells.csv_bytes(table, "en"))
-
-
-def _copy_assets(target: Path) -> None:
-    """Bring the shipped style, scripts, chart library and icon beside the pages."""
-    target.mkdir(exist_ok=True)
-    for source in sorted(resources.files("creditflow.report").joinpath("assets").iterdir(), key=lambda item: item.name):
-        content, path = source.read_bytes(), target / source.name
-        if not path.exists() or path.read_bytes() != content:
-            draft = path.with_name(f".{path.name}.new")
-            draft.write_bytes(content)
-            draft.replace(path)
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.new")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
 
 
 def _replace(draft: Path, target: Path) -> None:

@@ -16,6 +16,7 @@ from creditflow.report import cells, figures, queries
 from creditflow.report.cells import Code, Column, Link, Rate, Spark, Table
 from creditflow.report.queries import Row
 from creditflow.report.reading import Night, badge, slug
+from creditflow.report.rules import NOTICE
 from creditflow.report.words import CADENCES, CHANNELS, DELIVERIES, FORMATS, TIERS, Both, label, state, word
 
 LAG = Both("距最近一次报送的天数，只看近 30 天。", "Days since the last delivery, within the last 30 days.")
@@ -163,7 +164,7 @@ def rule_totals(night: Night) -> list[tuple[str, str, int]]:
 
 
 def rules(night: Night, limit: int | None = None) -> Table:
-    """Rules of the night by rows failed; with a limit only those that failed somewhere."""
+    """Rules that rows failed this night, by rows. With a limit: the costliest, lawful drops and duplicates left out."""
     evaluated: dict[str, int] = defaultdict(int)
     hit: dict[str, set[str]] = defaultdict(set)
     for row in night.rows(queries.RULES_TONIGHT):
@@ -181,18 +182,61 @@ def rules(night: Night, limit: int | None = None) -> Table:
             "_href": f"rule/{slug(rule_id)}.html" if rule_id in night.rule_pages else "",
         }
         for rule_id, severity, failed in rule_totals(night)
-        if failed or limit is None
+        if failed and (limit is None or severity in ("hold", "reject", "flag"))
     ][:limit]
     return Table(
-        "rules-top" if limit else "rules", Both("各规则未通过行数", "Rows failed by rule"),
-        (Column("title", word("rule"), wide=True), Column("rule", Both("编号", "Id")), Column("severity", word("severity")),
-         Column("rows_failed", word("rows_failed"), True), Column("rows_evaluated", word("rows_evaluated"), True),
-         Column("departments", Both("涉及部门", "Departments"), True)),
+        "rules-top" if limit else "rules",
+        Both("各规则未通过行数", "Rows failed by rule"),
+        (
+            Column("title", word("rule"), wide=True),
+            Column("rule", Both("编号", "Id")),
+            Column("severity", word("severity")),
+            Column("rows_failed", word("rows_failed"), True),
+            Column("rows_evaluated", word("rows_evaluated"), True),
+            Column("departments", Both("涉及部门", "Departments"), True),
+        ),
         rows,
-        Both("当晚没有行未通过规则。", "No row failed a rule this night.") if limit else
-        Both("当晚没有检查任何规则：没有批次通过检查环节。", "No rule ran this night: no batch reached the gate."),
+        Both("当晚没有行未通过规则。", "No row failed a rule this night."),
         "rules_tonight",
-    )  # fmt: skip
+    )
+
+
+def rule_kinds(night: Night) -> Table:
+    """The rule book in force by record kind: rules, those checked this night, those some row failed, its file."""
+    checked = {row["rule_id"] for row in night.rows(queries.RULES_TONIGHT)}
+    failed = {rule_id for rule_id, _, rows in rule_totals(night) if rows}
+    grouped: dict[str, list[str]] = defaultdict(list)
+    for rule_id, rule in night.book.items():
+        if rule.kind != NOTICE:
+            grouped[rule.kind].append(rule_id)
+    rows = [
+        {
+            "kind": night.kinds.title(kind) if kind != "batch" else Both("整个批次", "the batch as a whole"),
+            "rules": len(rule_ids),
+            "checked": sum(rule_id in checked for rule_id in rule_ids),
+            "failed": sum(rule_id in failed for rule_id in rule_ids),
+            "file": Link(
+                Code(f"expectations/{night.book[rule_ids[0]].place[0]}"),
+                f"rulebook/{slug(night.book[rule_ids[0]].place[0])}.html",
+            ),
+        }
+        for kind, rule_ids in sorted(grouped.items())
+    ]
+    return Table(
+        "rule-book",
+        Both("规则书", "Rule book"),
+        (
+            Column("kind", word("kind")),
+            Column("rules", Both("规则数", "Rules"), True),
+            Column("checked", Both("当晚检查", "Checked this night"), True),
+            Column("failed", Both("有行未通过", "Some row failed"), True),
+            Column("file", word("file"), wide=True),
+        ),
+        rows,
+        Both("规则书没有载入。", "No rule book is loaded."),
+        "rules_tonight",
+        filterable=False,
+    )
 
 
 def batches(night: Night) -> Table:
@@ -254,7 +298,7 @@ def issue_groups(night: Night) -> Table:
         Both("没有未解决的问题。", "There is no open issue."),
         "issue_groups",
         total,
-        limit=1000,
+        limit=800,
     )
 
 
@@ -425,7 +469,7 @@ def batch_rules(night: Night, name: str, rows: Sequence[Row]) -> Table:
          Column("rows_failed", word("rows_failed"), True), Column("rows_evaluated", word("rows_evaluated"), True)),
         [{"title": night.rule(row["rule_id"]), "rule": Code(row["rule_id"]), "severity": badge(row["severity"]),
           "rows_failed": row["rows_failed"], "rows_evaluated": row["rows_evaluated"]} for row in rows],
-        Both("该批次没有规则结果：它还没有检查，或整批被挂起、判为重复。",
+        Both("该批次没有规则结果：它还没有检查，或整批被暂扣、判为重复。",
              "No verdicts: the batch was not gated yet, or was held or a duplicate as a whole."), "batch_rules",
     )  # fmt: skip
 

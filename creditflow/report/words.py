@@ -59,7 +59,7 @@ WORDS: dict[str, Both] = {
     "date": Both("日期", "Date"),
     "month": Both("月份", "Month"),
     "delivered_at": Both("报送时间", "Delivered"),
-    "received_at": Both("接收时间", "Received"),
+    "received_at": Both("到达时间", "Received"),
     "landed_at": Both("入库时间", "Landed"),
     "gated_at": Both("检查时间", "Gated"),
     "published_at": Both("发布时间", "Published"),
@@ -69,15 +69,15 @@ WORDS: dict[str, Both] = {
     "seconds": Both("用时（秒）", "Seconds"),
     # counts
     "rows_read": Both("读取", "Read"),
-    "rows_accepted": Both("通过", "Accepted"),
+    "rows_accepted": Both("接收", "Accepted"),
     "rows_rejected": Both("退回", "Rejected"),
-    "rows_held": Both("挂起", "Held"),
+    "rows_held": Both("暂扣", "Held"),
     "rows_flagged": Both("提示", "Flagged"),
     "rows_out_of_scope": Both("范围外", "Out of scope"),
     "rows_duplicate": Both("重复", "Duplicate"),
     "rows_evaluated": Both("检查行数", "Rows checked"),
     "rows_failed": Both("未通过行数", "Rows failed"),
-    "accepted_share": Both("通过率", "Accepted share"),
+    "accepted_share": Both("接收率", "Accepted share"),
     "rejected_share": Both("退回率", "Rejected share"),
     "lag_days": Both("滞后天数", "Lag, days"),
     "age_days": Both("已历天数", "Age, days"),
@@ -86,7 +86,7 @@ WORDS: dict[str, Both] = {
     "open_issues": Both("未解决问题", "Open issues"),
     "new_issues": Both("新增", "New"),
     "overdue_issues": Both("逾期", "Overdue"),
-    "batches_held": Both("挂起批次", "Batches held"),
+    "batches_held": Both("暂扣批次", "Batches held"),
     "tile_rows_read": Both("读取行数", "Rows read"),
     "departments_arrived": Both("已到部门", "Departments arrived"),
     # the four measures and the state-style indicators
@@ -128,11 +128,11 @@ STATES: dict[str, Both] = {
     # ops.batch
     "archived": Both("已归档", "archived"),
     "landed": Both("待检查", "awaiting the gate"),
-    "accepted": Both("全部通过", "accepted"),
-    "partly_accepted": Both("部分通过", "partly accepted"),
-    "held": Both("挂起", "held"),
-    "refused": Both("不予接收", "refused"),
-    "duplicate": Both("重复报送", "duplicate delivery"),
+    "accepted": Both("已接收", "accepted"),
+    "partly_accepted": Both("部分接收", "partly accepted"),
+    "held": Both("暂扣", "held"),
+    "refused": Both("整批退回", "refused"),
+    "duplicate": Both("重复", "duplicate"),
     # issues
     "open": Both("未解决", "open"),
     "returned": Both("已退回", "returned"),
@@ -141,7 +141,7 @@ STATES: dict[str, Both] = {
     "closed": Both("已关闭", "closed"),
     "reopened": Both("再次出现", "reopened"),
     # verdicts
-    "hold": Both("挂起批次", "hold the batch"),
+    "hold": Both("暂扣批次", "hold the batch"),
     "reject": Both("退回该行", "reject the row"),
     "rejected": Both("退回", "rejected"),
     "flag": Both("提示", "flag the row"),
@@ -156,7 +156,7 @@ STATES: dict[str, Both] = {
     "abandoned": Both("已放弃", "abandoned"),
     # people's decisions
     "release": Both("放行", "release"),
-    "refuse": Both("不予接收", "refuse"),
+    "refuse": Both("整批退回", "refuse"),
     "rollback": Both("回退", "rollback"),
 }
 
@@ -202,15 +202,9 @@ DELIVERIES: dict[str, Both] = {
 }
 
 RULES: dict[str, Both] = {
-    # verdicts and incidents that are facts of a delivery, not rules of the rule book
-    "DUPLICATE": Both("与已有记录完全相同", "identical to a record already here"),
-    "BATCH-TOO-MANY-REJECTED": Both("退回的行过多，整批挂起", "too many rows rejected, the batch is held"),
-    "BATCH-REFUSED": Both("批次经人工决定不予接收", "the batch was refused by a person"),
-    "BATCH-HELD": Both("批次挂起，等待决定", "the batch is held and waits for a decision"),
-    "gate_error": Both("检查环节出错，批次挂起", "the gate failed on this batch, it is held"),
-    "RULEBOOK": Both("规则书有误，沿用上一版", "the rule book is faulty, the previous one is in force"),
+    # issues that are not about a rule
     "ARRIVAL-LATE": Both("未按时报送", "not delivered in time"),
-    "ARRIVAL-FAILED": Both("数据接收失败", "taking in the data failed"),
+    "ARRIVAL-FAILED": Both("取数失败", "taking in the data failed"),
     "ZERO-DECLARATION": Both("当月无数据且未零报送", "no record in the month and no zero declaration"),
     "CALENDAR-YEAR": Both("工作日历缺失", "working-day calendar missing"),
     # doubts of the warehouse
@@ -229,14 +223,62 @@ RULES: dict[str, Both] = {
     "severity_defaulted": Both("未注明失信严重程度，按默认处理", "no severity class was given, the default is used"),
 }
 
-SCOPE_RULE = Both("范围外", "out of scope")
-
 BANDS: dict[str, Both] = {
     "excellent": Both("优秀", "excellent"),
     "good": Both("良好", "good"),
     "pass": Both("合格", "pass"),
     "fail": Both("不合格", "fail"),
     "unrated": Both("未评", "not rated"),
+}
+
+
+SUBJECT_TYPES: dict[str, Both] = {
+    "enterprise": Both("企业", "enterprise"),
+    "household_business": Both("个体工商户", "individual household business"),
+    "institution": Both("事业单位", "public institution"),
+    "social_organisation": Both("社会组织", "social organisation"),
+    "government_body": Both("机关", "government body"),
+    "cooperative": Both("农民专业合作社", "farmers' cooperative"),
+    "village_collective": Both("农村集体经济组织", "village collective"),
+    "organisation": Both("组织", "organisation"),
+    "other_organisation": Both("其他组织", "other organisation"),
+    "natural_person": Both("自然人", "natural person"),
+}
+
+SECTIONS: dict[str, Both] = {
+    # of the credit report, in its order
+    "score": Both("评分", "Score"),
+    "score_explanation": Both("得分说明", "How the score came about"),
+    "memberships": Both("名单", "Lists"),
+    "basics": Both("登记注册", "Registration"),
+    "permits": Both("行政许可", "Permits"),
+    "penalties": Both("行政处罚", "Penalties"),
+    "inspections": Both("监督检查", "Inspections"),
+    "lists": Both("名单列入决定", "Decisions of list entry"),
+    "abnormal": Both("经营异常", "Abnormal operation"),
+    "judicial": Both("司法裁判与执行", "Judgments and enforcement"),
+    "arrears": Both("欠缴", "Arrears"),
+    "compliance": Both("履行义务情况", "Duties kept"),
+    "contracts": Both("合同履行", "Contract performance"),
+    "awards": Both("中标与奖补", "Awards"),
+    "qualifications": Both("资质资格", "Qualifications"),
+    "ratings": Both("部门评价", "Ratings by departments"),
+    "honours": Both("荣誉", "Honours"),
+    "commitments": Both("信用承诺", "Commitments"),
+    "notes": Both("修复与异议", "Repair and objection"),
+    "self_declared": Both("自主申报", "Self-declared"),
+}
+OWN_SECTIONS = ("score", "score_explanation", "memberships")
+"""Sections of the credit report with a place of their own, not among the records."""
+
+FIELDS: dict[str, Both] = {
+    # columns that the warehouse adds to a record
+    "severity": Both("失信严重程度", "severity"),
+    "fine_amount_yuan": Both("罚款金额", "fine"),
+    "confiscated_amount_yuan": Both("没收金额", "confiscated"),
+    "award_amount_yuan": Both("金额", "amount"),
+    "contract_amount_yuan": Both("合同金额", "contract amount"),
+    "publicity_min_end": Both("最短公示期止", "minimum publication ends"),
 }
 
 

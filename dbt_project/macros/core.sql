@@ -36,7 +36,7 @@
     union all
     select
         k.{{ columns | join(',\n        k.') }},
-        {{ snapshot_end(kind, 'k', snapshot, present) }} as snapshot_ended_on,
+        {% if takes_snapshots(kind) %}{{ snapshot_end(kind, 'k', snapshot, present) }} as snapshot_ended_on{% else %}k.snapshot_ended_on{% endif %},
         k.source_subject_id,
         k.match_grade,
         k.match_rule,
@@ -94,25 +94,22 @@
     {{ return(found.rows | length > 0) }}
 {%- endmacro %}
 
+{# The end of a known record by complete snapshots: kept, set, or lifted because the record is there again. #}
 {% macro snapshot_end(kind, alias, snapshot, present) -%}
-    {%- if takes_snapshots(kind) -%}
-        case
-            when not exists (
-                select 1 from {{ snapshot }} as n
-                where n.record_kind = '{{ kind }}' and n.department = {{ alias }}.department and n.feed = {{ alias }}.feed
-            ) then {{ alias }}.snapshot_ended_on
-            when exists (
-                select 1 from {{ present }} as p
-                where p.record_id = {{ alias }}.record_id and p.department = {{ alias }}.department and p.feed = {{ alias }}.feed
-            ) then null
-            else coalesce({{ alias }}.snapshot_ended_on, (
-                select max(n.snapshot_on) from {{ snapshot }} as n
-                where n.record_kind = '{{ kind }}' and n.department = {{ alias }}.department and n.feed = {{ alias }}.feed
-            ))
-        end
-    {%- else -%}
-        {{ alias }}.snapshot_ended_on
-    {%- endif -%}
+    case
+        when not exists (
+            select 1 from {{ snapshot }} as n
+            where n.record_kind = '{{ kind }}' and n.department = {{ alias }}.department and n.feed = {{ alias }}.feed
+        ) then {{ alias }}.snapshot_ended_on
+        when exists (
+            select 1 from {{ present }} as p
+            where p.record_id = {{ alias }}.record_id and p.department = {{ alias }}.department and p.feed = {{ alias }}.feed
+        ) then null
+        else coalesce({{ alias }}.snapshot_ended_on, (
+            select max(n.snapshot_on) from {{ snapshot }} as n
+            where n.record_kind = '{{ kind }}' and n.department = {{ alias }}.department and n.feed = {{ alias }}.feed
+        ))
+    end
 {%- endmacro %}
 
 {# The subject after merges and splits decided since the record was matched. #}
@@ -135,11 +132,11 @@
         max(h.effective_on) filter (where h.effect_type = 'objection_upheld') as upheld_on,
         bool_or(h.effect_type = 'objection_open') as objected,
         bool_or(h.effect_type = 'publication_hold') as publication_hold,
-        (array_agg(h.effect_value order by h.effective_on desc, h.effect_id) filter (where h.effect_type = 'severity'))[1]
+        (array_agg(h.effect_value order by h.effective_on desc, h.effect_id asc) filter (where h.effect_type = 'severity'))[1]
             as decided_severity,
-        (array_agg(h.effect_value order by h.effective_on desc, h.effect_id) filter (where h.effect_type = 'regime_override'))[1]
+        (array_agg(h.effect_value order by h.effective_on desc, h.effect_id asc) filter (where h.effect_type = 'regime_override'))[1]
             as decided_regime,
-        (array_agg(h.effect_value order by h.effective_on desc, h.effect_id) filter (where h.effect_type = 'notice_date'))[1]
+        (array_agg(h.effect_value order by h.effective_on desc, h.effect_id asc) filter (where h.effect_type = 'notice_date'))[1]
             as decided_notice_date
     from (
         select i.record_id, e.effect_id, e.effect_type, e.effect_value, e.effective_on

@@ -17,7 +17,7 @@ from creditflow.registry import RegistryError, load
 from tests.conftest import PROJECT
 
 Parse = Callable[..., dict[str, Any]]
-OTHERS = {"quality_gate", "warehouse", "reports", "maintenance", "registry_health"}
+OTHERS = {"quality_gate", "warehouse", "reports", "digest", "maintenance", "registry_health"}
 
 
 @pytest.fixture(scope="session")

@@ -98,7 +98,14 @@ def _date(draw: st.DrawFn) -> str:
     year, month, day = draw(st.integers(0, 9999)), draw(st.integers(0, 13)), draw(st.integers(0, 32))
     form = draw(
         st.sampled_from(
-            ["{y:04}/{m:02}/{d:02}", "{y:04}-{m}-{d}", "{y:04}{m:02}{d:02}", "{y}年{m}月{d}日", "{y:04}/{m:02}-{d:02}", "{y}"]
+            [
+                "{y:04}/{m:02}/{d:02}",
+                "{y:04}-{m}-{d}",
+                "{y:04}{m:02}{d:02}",
+                "{y}年{m}月{d}日",
+                "{y:04}/{m:02}-{d:02}",
+                "{y}",
+            ]
         )
     )
     tail = draw(st.sampled_from(["", " ", " 00:00:00", "T23:59", " 24:00", " 1:02:03.5", "+08:00", " 10:00+0800"]))
@@ -106,7 +113,9 @@ def _date(draw: st.DrawFn) -> str:
 
 
 _amount = st.from_regex(r"[ ]?[+-]?[0-9０-９,]{0,8}[.．]?[0-9]{0,4}[万 ]?", fullmatch=True)
-_phone = st.builds("{}{}{}".format, st.sampled_from(["", "电话", "+86", "86-"]), st.integers(10**10, 2 * 10**10), st.just("。"))
+_phone = st.builds(
+    "{}{}{}".format, st.sampled_from(["", "电话", "+86", "86-"]), st.integers(10**10, 2 * 10**10), st.just("。")
+)
 _card = st.builds("{}{}".format, st.sampled_from(["6222", "3", "卡号5"]), st.integers(10**11, 10**16))
 _digits = st.text(st.sampled_from("0123456789"), min_size=5, max_size=21)
 _texts = st.one_of(
@@ -120,7 +129,9 @@ _texts = st.one_of(
 @given(st.lists(_texts, min_size=1, max_size=40))
 @example(["", " ", "00000000000000000X", "000000000000000000", "0" * 15, "1" * 13, "MA59OXXX3", "OOOOOOOO0"])
 @example(["2020/02/30", "2020/2/29", "2019/2/29", "20991231", "45000", "45000.5", "09999", "2020-1/1", "0000-01-01"])
-@example(["1,016.8000", "1,16", ".5", "5.", "-0", "１，０１６．８", "1" * 41, "1e5", "+86 13800138000", "0754-88888888"])
+@example(
+    ["1,016.8000", "1,16", ".5", "5.", "-0", "１，０１６．８", "1" * 41, "1e5", "+86 13800138000", "0754-88888888"]
+)
 def test_twins_agree(answer: Callable[[str, list[str]], list[Any]], texts: list[str]) -> None:
     for name, function in TWINS.items():
         expected = [function(text) for text in texts]

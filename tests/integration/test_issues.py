@@ -291,20 +291,20 @@ def test_a_late_department_is_one_issue_until_it_comes(city: City) -> None:
     assert city.issues("state, closed_on") == [("closed", THURSDAY)]
 
 
-def test_a_forbidden_column_is_an_issue_until_a_delivery_without_it(city: City) -> None:
+@pytest.mark.parametrize("rule", ["BATCH-FORBIDDEN", "INTAKE-COLUMN-CUT"])
+def test_a_forbidden_column_is_an_issue_until_a_delivery_without_it(city: City, rule: str) -> None:
     city.batch("b1", MONDAY, accepted=3, state="accepted")
     city.query(
         "insert into quality.incident (batch_id, department, feed, as_of, rule_id, message_zh, message_en)"
-        " values ('b1', 'sjgj', 'penalty', %s, 'BATCH-FORBIDDEN', '含禁止采集的列：民族', 'forbidden column')",
-        (MONDAY,),
+        " values ('b1', 'sjgj', 'penalty', %(day)s, %(rule)s, '含禁止采集的列：民族', 'forbidden column'),"
+        " ('b1', 'sjgj', 'penalty', %(day)s, 'INTAKE-ENCODING', '按 GB18030 读取', 'read as GB18030')",
+        {"day": MONDAY, "rule": rule},
     )
     sweep(city, MONDAY)
-    assert city.issues("rule_id, state, message_zh, severity") == [
-        ("BATCH-FORBIDDEN", "open", "含禁止采集的列：民族", "incident")
-    ]
+    assert city.issues("rule_id, state, message_zh, severity") == [(rule, "open", "含禁止采集的列：民族", "incident")]
     city.batch("b2", TUESDAY, accepted=3, state="accepted")
     sweep(city, TUESDAY)
-    assert city.issues() == [("BATCH-FORBIDDEN", "closed")]
+    assert city.issues() == [(rule, "closed")]
 
 
 def test_a_deadline_without_a_published_calendar_is_unknown_and_loud(city: City) -> None:

@@ -24,6 +24,7 @@ from tests.conftest import PROJECT, Warehouse
 from tests.report_world import AS_OF
 
 LIMIT = 1_000_000
+NIGHTS = 6
 
 
 class Reader(HTMLParser):
@@ -67,7 +68,7 @@ def city(server: Server, warehouse_template: str, tmp_path_factory: pytest.TempP
         with admin.cursor() as cursor:
             cursor.execute(f"create database report_site template {warehouse_template} strategy file_copy")
         settings = Settings(home, PROJECT, f"file://{home}/archive", external_warehouse=server.url("report_site"))
-        report_world.fill(server.url("report_site"), nights=10)
+        report_world.fill(server.url("report_site"), nights=NIGHTS)
         (home / "returns" / "gaj").mkdir(parents=True)
         for name in ("permit.xlsx", "permit.json"):
             (home / "returns" / "gaj" / name).write_bytes(b"x")
@@ -170,16 +171,16 @@ def test_the_head_says_date_cut_off_and_build(city: Settings) -> None:
     assert "2026-11-20" in text
     assert "星期五" in text
     assert "05:00" in text
-    assert "第 10 次构建" in text
-    assert "build 10" in text
+    assert "第 6 次构建" in text
+    assert "build 6" in text
 
 
 def test_five_tiles_and_what_needs_attention(city: Settings) -> None:
     text = page(city, "index.html")
     assert text.count('<article class="tile ') == 5
     assert "迟报" in text
-    assert "市消防救援支队的数据接收失败。访问令牌被拒绝(401)。" in text
-    assert f"SJGJ-PENALTY-{AS_OF:%Y%m%d}-001 已挂起" in text
+    assert "市消防救援支队取数失败。访问令牌被拒绝(401)。" in text
+    assert f"SJGJ-PENALTY-{AS_OF:%Y%m%d}-001 已暂扣" in text
     assert "2027 年的工作日历尚未载入" in text
     assert 1 <= len(re.findall(r'<li class="t-(?:bad|warn|note)">', text)) <= 10
 
@@ -234,8 +235,8 @@ def test_figures_as_json_agree_with_the_warehouse(city: Settings) -> None:
     assert city_figures["issues_open"] == issues[0]
     assert city_figures["departments"] == 43
     assert len(found["departments"]) == 45
-    assert found["build"] == 10
-    assert {line["kind_zh"] for line in found["attention"]} >= {"迟报", "失败", "挂起", "逾期", "日历缺失"}
+    assert found["build"] == NIGHTS
+    assert {line["kind_zh"] for line in found["attention"]} >= {"迟报", "失败", "暂扣", "逾期", "日历缺失"}
     assert all(0 <= found["indicators"][name] <= 1 for name in ("reporting_rate", "compliance_rate", "timeliness_rate"))
 
 
@@ -246,7 +247,7 @@ def test_a_batch_page_tells_the_way_from_arrival_to_publication(city: Settings) 
     assert "未到这一步" in held
     published = (city.site / "batch" / f"GAJ-PERMIT-{AS_OF:%Y%m%d}-001.html").read_text(encoding="utf-8")
     assert "未到这一步" not in published
-    assert "第 10 次构建" in published
+    assert "第 6 次构建" in published
     assert re.search(r"[0-9a-f]{64}", published)
 
 

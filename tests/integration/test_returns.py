@@ -28,7 +28,7 @@ NEXT = DAY + dt.timedelta(days=1)
 PERSON = "440508199001010018"
 """A number made up for this test; its check digit fits."""
 
-HOSTILE = ["=1+1", "+8", "-5", "@SUM(A1)", "\t=1", "=HYPERLINK(\"http://example.invalid\",\"x\")", "'quoted", "|cmd"]
+HOSTILE = ["=1+1", "+8", "-5", "@SUM(A1)", "\t=1", '=HYPERLINK("http://example.invalid","x")', "'quoted", "|cmd"]
 
 
 class House:
@@ -113,7 +113,9 @@ def sheet(path: Path) -> tuple[Any, Any, dict[str, int]]:
     return book, rows, {cell.value: cell.column for cell in rows[1]}
 
 
-def test_a_fault_goes_back_with_the_departments_own_row_marked_explained_and_dated(house: House, tmp_path: Path) -> None:
+def test_a_fault_goes_back_with_the_departments_own_row_marked_explained_and_dated(
+    house: House, tmp_path: Path
+) -> None:
     batch = house.drop(house.permits(tmp_path / "a.csv", [house.permit(1), house.permit(2, permit_category="普 通x")]))
     house.judge(batch, {3: ["PERMIT-LIST-PERMIT_CATEGORY"]}, 2)
     workbook, twin = house.returned()
@@ -130,7 +132,14 @@ def test_a_fault_goes_back_with_the_departments_own_row_marked_explained_and_dat
     lists = {str(item.sqref): item.formula1 for item in rows.data_validations.dataValidation}
     place = f"{rows.cell(1, at['许可类别']).column_letter}2"
     letter = lists[place].split("$")[1]
-    assert [book["代码表"][f"{letter}{line}"].value for line in range(2, 8)] == ["普通", "特许", "认可", "核准", "登记", "其他"]
+    assert [book["代码表"][f"{letter}{line}"].value for line in range(2, 8)] == [
+        "普通",
+        "特许",
+        "认可",
+        "核准",
+        "登记",
+        "其他",
+    ]
     (row,) = twin["rows"]
     assert (row["row_no"], row["due_at"], row["values"]["permit_category"]) == (3, "2026-11-19", "普 通x")
     assert row["faults"][0]["field_code"] == "XK_XKLB"
@@ -140,7 +149,9 @@ def test_a_fault_goes_back_with_the_departments_own_row_marked_explained_and_dat
 def test_hostile_text_is_text_for_a_spreadsheet_and_unchanged_for_a_reader(house: House, tmp_path: Path) -> None:
     rows = [house.permit(number, remark=text) for number, text in enumerate(HOSTILE, 1)]
     batch = house.drop(house.permits(tmp_path / "a.csv", rows))
-    house.judge(batch, {number + 1: ["PERMIT-LIST-PERMIT_CATEGORY"] for number in range(1, len(HOSTILE) + 1)}, len(rows))
+    house.judge(
+        batch, {number + 1: ["PERMIT-LIST-PERMIT_CATEGORY"] for number in range(1, len(HOSTILE) + 1)}, len(rows)
+    )
     workbook, _ = house.returned()
     _, written, at = sheet(workbook)
     cells = [written.cell(line, at["备注"]) for line in range(2, len(HOSTILE) + 2)]
@@ -153,8 +164,17 @@ def test_hostile_text_is_text_for_a_spreadsheet_and_unchanged_for_a_reader(house
 
 
 def test_personal_numbers_go_back_enciphered_and_mean_the_same_number(house: House, tmp_path: Path) -> None:
-    person = {"counterparty_type": "自然人", "counterparty_name": "测试乙", "counterparty_uscc": "", "legal_representative_name": "", "person_id_type": "身份证", "person_id_no": PERSON}
-    batch = house.drop(house.permits(tmp_path / "a.csv", [house.permit(1, permit_category="x", **person), house.permit(2, **person)]))
+    person = {
+        "counterparty_type": "自然人",
+        "counterparty_name": "测试乙",
+        "counterparty_uscc": "",
+        "legal_representative_name": "",
+        "person_id_type": "身份证",
+        "person_id_no": PERSON,
+    }
+    batch = house.drop(
+        house.permits(tmp_path / "a.csv", [house.permit(1, permit_category="x", **person), house.permit(2, **person)])
+    )
     house.judge(batch, {2: ["PERMIT-LIST-PERMIT_CATEGORY"], 3: ["PERMIT-R05-PERSON"]}, 2)
     workbook, twin = house.returned()
     _, rows, at = sheet(workbook)
@@ -174,8 +194,13 @@ def test_numbers_hidden_in_other_columns_do_not_go_back_in_clear(house: House) -
     column = house.registry.kinds["permit"].by_name
     assert shown_value(column["counterparty_uscc"], PERSON, protect, at_fault=False) == ("", True)
     wrong = PERSON[:-1] + "0"
-    assert shown_value(column["counterparty_uscc"], wrong, protect, at_fault=True) == ("", True), "in doubt it is a person"
-    assert shown_value(column["counterparty_uscc"], "91440500MA4X022965", protect, at_fault=False) == ("91440500MA4X022965", False)
+    assert shown_value(column["counterparty_uscc"], wrong, protect, at_fault=True) == ("", True), (
+        "in doubt it is a person"
+    )
+    assert shown_value(column["counterparty_uscc"], "91440500MA4X022965", protect, at_fault=False) == (
+        "91440500MA4X022965",
+        False,
+    )
     assert shown_value(column["permit_content"], f"{PERSON}准予", protect, at_fault=False)[0] == "***准予"
 
 
@@ -185,7 +210,9 @@ def test_writing_again_gives_the_same_bytes_and_a_later_day_writes_nothing_again
     first = [path.read_bytes() for path in write_returns(house.settings, house.registry, DAY)]
     assert [path.read_bytes() for path in write_returns(house.settings, house.registry, DAY)] == first
     assert write_returns(house.settings, house.registry, NEXT) == []
-    assert house.query("select rows_returned, faults, workbook from quality.return_file") == [(1, 1, f"kjj/2026-11-16/{batch}.xlsx")]
+    assert house.query("select rows_returned, faults, workbook from quality.return_file") == [
+        (1, 1, f"kjj/2026-11-16/{batch}.xlsx")
+    ]
     sweep_issues(house.settings, house.registry, DAY)
     assert house.query("select state, returned_on from quality.issue where scope = 'row'") == [("returned", DAY)]
 
@@ -194,7 +221,9 @@ def test_a_held_delivery_goes_back_with_its_reasons_only(house: House, tmp_path:
     path = tmp_path / "a.csv"
     path.write_text("许可内容,备注\n同意,无\n", encoding="utf-8")
     batch = house.drop(path)
-    (reason,) = house.query("select reasons->0->>'zh' from ops.batch where batch_id = %s and state = 'held'", (batch,))[0]
+    (reason,) = house.query("select reasons->0->>'zh' from ops.batch where batch_id = %s and state = 'held'", (batch,))[
+        0
+    ]
     workbook, twin = house.returned()
     book = openpyxl.load_workbook(workbook)
     assert book.sheetnames == ["汇总"]
@@ -212,9 +241,14 @@ def test_a_delivery_without_fault_does_not_go_back(house: House, tmp_path: Path)
 def test_the_row_comes_from_the_verdict_when_the_archive_has_expired(house: House, tmp_path: Path) -> None:
     batch = house.drop(house.permits(tmp_path / "a.csv", [house.permit(1, permit_category="x")]))
     house.judge(batch, {2: ["PERMIT-LIST-PERMIT_CATEGORY"]}, 1)
-    house.query("update quality.row_verdict set payload = '{\"permit_category\": \"x\", \"counterparty_name\": \"假想\"}'")
+    house.query('update quality.row_verdict set payload = \'{"permit_category": "x", "counterparty_name": "假想"}\'')
     house.query("update ops.batch set archive_path = 'kjj/permit/2026/gone/data.csv'")
-    assert own_rows(house.settings, house.registry.feed("kjj", "permit"), {"archive_path": "kjj/permit/2026/gone/data.csv"}, [2]) == {}
+    assert (
+        own_rows(
+            house.settings, house.registry.feed("kjj", "permit"), {"archive_path": "kjj/permit/2026/gone/data.csv"}, [2]
+        )
+        == {}
+    )
     _, twin = house.returned()
     assert twin["rows"][0]["values"] == {"permit_category": "x", "counterparty_name": "假想"}
 

@@ -47,7 +47,10 @@ def module_settings(
 ) -> Iterator[Settings]:
     """Settings on a database that the tests of one module share."""
     name = f"quality_{request.module.__name__.rsplit('.', 1)[-1]}"
-    _admin(server, sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(warehouse_template)))
+    _admin(
+        server,
+        sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(warehouse_template)),
+    )
     home = tmp_path_factory.mktemp(name)
     try:
         yield Settings(home, PROJECT, f"file://{home}/archive", external_warehouse=server.url(name))
@@ -65,7 +68,9 @@ def gatehouse(module_settings: Settings, registry: Registry) -> Gatehouse:
 def fresh(module_settings: Settings, registry: Registry) -> Gatehouse:
     """The gate on the module's database, emptied of batches."""
     house = Gatehouse(module_settings, registry, load_lists(PROJECT))
-    house.query("truncate ops.batch, ops.event, quality.rule_result, quality.row_verdict, quality.incident, quality.register")
+    house.query(
+        "truncate ops.batch, ops.event, quality.rule_result, quality.row_verdict, quality.incident, quality.register"
+    )
     for kind in registry.kinds:
         house.query(f"truncate landing.{kind}")
     return house

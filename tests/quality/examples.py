@@ -61,7 +61,9 @@ def _codes(kind: Kind, **given: Any) -> Change:
     if "person_id_no" in kind.counterparty:
         name = kind.counterparty["person_id_no"]
         state = given.get("person_id_no")
-        row.update({f"{name}_check": state, f"{name}_hash": "h" if state else None, f"{name}_cipher": "c" if state else None})
+        row.update(
+            {f"{name}_check": state, f"{name}_hash": "h" if state else None, f"{name}_cipher": "c" if state else None}
+        )
     return row
 
 
@@ -123,14 +125,23 @@ BY_CHECK: dict[str, Callable[[Rule, Kind], Example]] = {
     "no_personal_number_in_code": lambda rule, kind: pair(
         {"@extra": {"@derived": ["valid_from:copy"]}}, {"@extra": {"@derived": ["x:personal_number_removed"]}}
     ),
-    "required": lambda rule, kind: _one(rule, "2026/11/02" if kind.by_name[rule.fields[0]].type == "date" else "测试丙", "　 \t"),
+    "answers_return": lambda rule, kind: pair(
+        {"@extra": {"退回批次": f"RETURNED-{kind.name}", "退回行号": "2"}},
+        {"@extra": {"退回批次": f"RETURNED-{kind.name}", "退回行号": "3"}},
+    ),
+    "required": lambda rule, kind: _one(
+        rule, "2026/11/02" if kind.by_name[rule.fields[0]].type == "date" else "测试丙", "　 \t"
+    ),
     "not_filler": lambda rule, kind: _one(rule, "晨光内容", "无"),
     "clean_text": lambda rule, kind: _one(rule, "晨光测试", "test"),
     "max_length": _length,
     "date": lambda rule, kind: _one(rule, "2026年3月5日", "2026/02/30"),
     "time": lambda rule, kind: _one(rule, "2026-11-02 08:05", "下周一"),
     "amount": lambda rule, kind: _one(rule, "12", "-1"),
-    "match": lambda rule, kind: _one(rule, {"period": "2026-11", "rating_year": "2026"}.get(rule.fields[0], "是"), "随便"),
+    "decimals": lambda rule, kind: _one(rule, "12", "12.1234567"),
+    "match": lambda rule, kind: _one(
+        rule, {"period": "2026-11", "rating_year": "2026"}.get(rule.fields[0], "是"), "随便"
+    ),
     "uscc": lambda rule, kind: _one(rule, VILLAGE, WRONG_CHECK),
     "known_authority": lambda rule, kind: pair({}, {rule.fields[0]: OTHER_FIRM}),
     "person_id": lambda rule, kind: _person(rule, "other_document", "bad_check"),
@@ -147,7 +158,9 @@ BY_CHECK: dict[str, Callable[[Rule, Kind], Example]] = {
     ),
     "identified": lambda rule, kind: pair({}, _codes(kind)),
     "name_in_register": lambda rule, kind: pair(
-        {rule.fields[0]: "汕头市晨光测试 有限公司"}, {rule.fields[0]: "汕头市夕照测试有限公司"}, **{rule.fields[1]: FIRM}
+        {rule.fields[0]: "汕头市晨光测试 有限公司"},
+        {rule.fields[0]: "汕头市夕照测试有限公司"},
+        **{rule.fields[1]: FIRM},
     ),
     "active_in_register": lambda rule, kind: pair(
         {rule.fields[1]: "2026/01/05"}, {rule.fields[1]: "2026/11/02"}, **{rule.fields[0]: ENDED_FIRM}
@@ -170,12 +183,20 @@ BY_KEY: dict[str, Callable[[Rule, Kind], Example]] = {
     "C4-ID-TYPE": lambda rule, kind: pair(PERSON, {**PERSON, "person_id_type": None}),
     "C4-ID-NO": lambda rule, kind: pair(PERSON, {**PERSON, "person_id_no_check": None, "person_id_no_hash": None}),
     "R05-PERSON": lambda rule, kind: pair(PERSON, {**PERSON, "person_id_no_check": "bad_date"}),
-    "R04-USCC": lambda rule, kind: pair({**SHOP_ROW, "counterparty_uscc": PLACEHOLDER}, {"counterparty_uscc": PLACEHOLDER}),
+    "R04-USCC": lambda rule, kind: pair(
+        {**SHOP_ROW, "counterparty_uscc": PLACEHOLDER}, {"counterparty_uscc": PLACEHOLDER}
+    ),
     "C5-CERTIFICATE": lambda rule, kind: pair({}, {"certificate_no": None}),
-    "C6-FINE": lambda rule, kind: pair({"fine_amount_wan": "0.5"}, {"fine_amount_wan": None}, penalty_category="警告、罚款"),
-    "C7-CONFISCATION": lambda rule, kind: pair({}, {"confiscated_amount_wan": ""}, penalty_category="没收违法所得;警告"),
+    "C6-FINE": lambda rule, kind: pair(
+        {"fine_amount_wan": "0.5"}, {"fine_amount_wan": None}, penalty_category="警告、罚款"
+    ),
+    "C7-CONFISCATION": lambda rule, kind: pair(
+        {}, {"confiscated_amount_wan": ""}, penalty_category="没收违法所得;警告"
+    ),
     "C8-CERTIFICATE": lambda rule, kind: pair({}, {"affected_certificate": None}, penalty_category="暂扣许可证件"),
-    "R11-FINE": lambda rule, kind: pair({"fine_amount_wan": "0.000001"}, {"fine_amount_wan": "0"}, penalty_category="罚款"),
+    "R11-FINE": lambda rule, kind: pair(
+        {"fine_amount_wan": "0.000001"}, {"fine_amount_wan": "0"}, penalty_category="罚款"
+    ),
     "R11-CATEGORY": lambda rule, kind: pair(
         {"penalty_category": "罚款"}, {"penalty_category": "警告"}, fine_amount_wan="1"
     ),
@@ -189,6 +210,7 @@ BY_KEY: dict[str, Callable[[Rule, Kind], Example]] = {
     "X-REG-NO": lambda rule, kind: _one(rule, REG_NO, BAD_CODES["reg_no"]),
     "X-ORG-CODE": lambda rule, kind: _one(rule, ORG_CODE, BAD_CODES["org_code"]),
     "X-TAX-NO": lambda rule, kind: _one(rule, "440500MA4X02296", "44050"),
+    "X-PARTIES": lambda rule, kind: _one(rule, "汕头市测试、晨光有限公司", "汕头市晨光测试有限公司、测试乙"),
     "X-CATALOGUE": lambda rule, kind: _one(rule, "餐饮服务", "违规信访行为"),
     "X-SECRET": lambda rule, kind: _one(rule, "商用密码产品销售", "附件为机密级文件"),
     "X-NUMBER": lambda rule, kind: Example(
@@ -198,7 +220,7 @@ BY_KEY: dict[str, Callable[[Rule, Kind], Example]] = {
         ),
         (
             {rule.fields[0]: DOCUMENT + "重"},
-            {rule.fields[0]: DOCUMENT + "重", rule.fields[2]: "2026/10/08"},
+            {rule.fields[0]: DOCUMENT + "重", rule.fields[3]: "另一事项"},
         ),
     ),
     "K-LIST": lambda rule, kind: pair({}, dict.fromkeys(rule.fields)),
@@ -227,7 +249,9 @@ def example(rule: Rule, kind: Kind) -> Example:
     """The example of a rule. Raises LookupError when nobody has written one."""
     make = BY_KEY.get(rule.key) or (_code_list if rule.check_name == "code_list" else BY_CHECK.get(rule.check_name))
     if make is None:
-        raise LookupError(f"no example for {rule.rule_id} (check {rule.check_name}): add one to tests/quality/examples.py")
+        raise LookupError(
+            f"no example for {rule.rule_id} (check {rule.check_name}): add one to tests/quality/examples.py"
+        )
     return make(rule, kind)
 
 
@@ -243,4 +267,4 @@ def _text_column(kind: Kind) -> str:
     return next(column.name for column in kind.columns if column.type == "text")
 
 
-__all__ = ["BY_CHECK", "BY_KEY", "Example", "example", "FIRM_NAME"]
+__all__ = ["BY_CHECK", "BY_KEY", "FIRM_NAME", "Example", "example"]

@@ -26,7 +26,10 @@ NUMBERS = "decision_document_no"
 
 def permits(house: Gatehouse, count: int, **changes: Any) -> list[dict[str, Any]]:
     """Permits with numbers of their own."""
-    return [house.clean("permit", "cgj", **{NUMBERS: f"汕测许〔2026〕{n}号", "@key": f"p{n}", **changes}) for n in range(count)]
+    return [
+        house.clean("permit", "cgj", **{NUMBERS: f"汕测许〔2026〕{n}号", "@key": f"p{n}", **changes})
+        for n in range(count)
+    ]
 
 
 def reconciles(batch: dict[str, Any]) -> bool:
@@ -109,7 +112,8 @@ def test_rows_of_a_full_snapshot_are_never_duplicates_of_an_earlier_one(fresh: G
 
 
 @pytest.mark.parametrize(
-    ("good", "bad", "state"), [(80, 20, "partly_accepted"), (79, 20, "held"), (60, 19, "partly_accepted"), (0, 19, "partly_accepted")]
+    ("good", "bad", "state"),
+    [(80, 20, "partly_accepted"), (79, 20, "held"), (60, 19, "partly_accepted"), (0, 19, "partly_accepted")],
 )
 def test_a_batch_is_held_above_twenty_per_cent_and_from_twenty_rejected_rows(
     fresh: Gatehouse, good: int, bad: int, state: str
@@ -149,7 +153,10 @@ def test_a_snapshot_that_lost_half_of_its_rows_is_held(fresh: Gatehouse) -> None
 
 
 def test_a_secrecy_mark_holds_the_batch_of_the_cryptography_administration(fresh: Gatehouse) -> None:
-    rows = [fresh.clean("inspection", "mmj", **{"@key": "1"}), fresh.clean("inspection", "mmj", problem_found="附机密级文件")]
+    rows = [
+        fresh.clean("inspection", "mmj", **{"@key": "1"}),
+        fresh.clean("inspection", "mmj", problem_found="附机密级文件"),
+    ]
     batch_id = fresh.deliver("inspection", rows, "mmj")
     fresh.judge()
     batch = fresh.batch(batch_id)
@@ -190,7 +197,9 @@ def test_a_released_batch_takes_its_good_rows_in_and_keeps_its_rejects(
     batch_id = held_batch(fresh, monkeypatch)
     verdict = release(fresh.settings, fresh.registry, batch_id, "已电话核实", "测试员")
     assert (verdict.state, verdict.rows_accepted, verdict.rows_rejected) == ("partly_accepted", 5, 25)
-    assert fresh.query("select event_type, reason, decided_by from ops.event") == [("gate_release", "已电话核实", "测试员")]
+    assert fresh.query("select event_type, reason, decided_by from ops.event") == [
+        ("gate_release", "已电话核实", "测试员")
+    ]
     assert lines(fresh, batch_id) == {"rejected": 25}
 
 
@@ -230,10 +239,14 @@ def test_deleting_an_expectation_deletes_its_verdict(fresh: Gatehouse, project: 
     kept = [line for line in file.read_text(encoding="utf-8").splitlines() if "R04-USCC" not in line]
     file.write_text("\n".join(kept), encoding="utf-8")
     house = on_project(fresh, project)
-    after = house.deliver("permit", [{**row, "@key": f"again{n}"} for n, row in enumerate(rows)], "cgj", batch_id="CGJ-X-1")
+    after = house.deliver(
+        "permit", [{**row, "@key": f"again{n}"} for n, row in enumerate(rows)], "cgj", batch_id="CGJ-X-1"
+    )
     house.judge()
     assert house.verdicts(after) == {}
-    assert house.query("select count(*) from quality.rule_result where batch_id = %s and rule_id like '%%R04%%'", after) == [(0,)]
+    assert house.query(
+        "select count(*) from quality.rule_result where batch_id = %s and rule_id like '%%R04%%'", after
+    ) == [(0,)]
 
 
 def test_a_rule_column_without_expectation_gives_no_outcome(fresh: Gatehouse) -> None:
@@ -257,7 +270,11 @@ def test_verdicts_are_what_great_expectations_says(fresh: Gatehouse, monkeypatch
 
     def lenient(result: Any) -> expectations.Outcome:
         found = honest(result)
-        return expectations.Outcome(found.rule_id, True, found.evaluated, ()) if found.rule_id.endswith("R04-USCC") else found
+        return (
+            expectations.Outcome(found.rule_id, True, found.evaluated, ())
+            if found.rule_id.endswith("R04-USCC")
+            else found
+        )
 
     monkeypatch.setattr(expectations, "outcome", lenient)
     rows = permits(fresh, 1, counterparty_uscc=WRONG_CHECK)
@@ -347,10 +364,13 @@ def test_a_faulty_rule_book_leaves_the_previous_one_in_force(fresh: Gatehouse, p
     house = on_project(fresh, project)
     house.judge(house.deliver("permit", permits(house, 1), "cgj"))
     file = project / "expectations" / "kinds" / "permit.yml"
-    file.write_text(file.read_text(encoding="utf-8").replace("check: clean_text", "check: tidy_text", 1), encoding="utf-8")
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("check: clean_text", "check: tidy_text", 1), encoding="utf-8"
+    )
     batch_id = house.deliver("permit", permits(house, 1, **BAD, **{"@key": "other"}), "cgj")
     summary = house.judge(batch_id)
-    assert len(summary.problems) == 1 and "kinds/permit.yml" in summary.problems[0]
+    assert len(summary.problems) == 1
+    assert "kinds/permit.yml" in summary.problems[0]
     assert house.verdicts(batch_id) == {2: {"rejected": ["PERMIT-R02-COUNTERPARTY_NAME"]}}
     assert house.query("select count(*) from quality.incident where rule_id = 'RULEBOOK'") == [(1,)]
     shutil.rmtree(house.settings.home / "rulebook")
@@ -382,7 +402,7 @@ def test_a_misread_code_is_repaired_only_when_the_register_knows_it_under_the_na
 
 def test_a_repaired_row_carries_the_key_of_the_record_it_is(fresh: Gatehouse) -> None:
     from creditflow.identity.codes import uscc_ok
-    from creditflow.landing.keys import key_parts, record_key
+    from creditflow.landing.keys import key_maker
 
     register(fresh)
     batch_id = fresh.deliver("permit", permits(fresh, 1, counterparty_uscc=FIRM.replace("0", "O", 1)), "cgj")
@@ -390,32 +410,63 @@ def test_a_repaired_row_carries_the_key_of_the_record_it_is(fresh: Gatehouse) ->
     kind = fresh.registry.kinds["permit"]
     names = [column.name for column in kind.columns if column.type != "person_id"]
     landed = fresh.query(f"select record_key, {', '.join(names)} from landing.permit where batch_id = %s", batch_id)[0]
-    parts, _ = key_parts(kind, "cgj", {name: at for at, name in enumerate(names)}, uscc_ok)
-    values = [value or "" for value in landed[1:]]
-    assert str(landed[0]).replace("-", "") == record_key("permit", [part(values) for part in parts])
+    key_of = key_maker(kind, "cgj", {name: at for at, name in enumerate(names)}, uscc_ok)
+    assert str(landed[0]).replace("-", "") == key_of([value or "" for value in landed[1:]], "")
 
 
 def test_outside_permit_and_penalty_a_failed_code_is_lost_and_the_row_stays(fresh: Gatehouse) -> None:
     rows = [
         fresh.clean("inspection", "cgj", subject_uscc=WRONG_CHECK, subject_org_code=ORG_CODE, **{"@key": "1"}),
-        fresh.clean("inspection", "cgj", subject_uscc=WRONG_CHECK, subject_org_code=None, subject_reg_no=None, **{"@key": "2"}),
-        fresh.clean("inspection", "cgj", subject_uscc=None, subject_org_code=None, subject_reg_no=None, **{"@key": "3"}),
+        fresh.clean(
+            "inspection", "cgj", subject_uscc=WRONG_CHECK, subject_org_code=None, subject_reg_no=None, **{"@key": "2"}
+        ),
+        fresh.clean(
+            "inspection", "cgj", subject_uscc=None, subject_org_code=None, subject_reg_no=None, **{"@key": "3"}
+        ),
         fresh.clean("inspection", "cgj", authority_uscc=WRONG_CHECK, **{"@key": "4"}),
     ]
     batch_id = fresh.deliver("inspection", rows, "cgj")
     fresh.judge()
     assert fresh.verdicts(batch_id) == {
         2: {"flagged": ["INSPECTION-ID-NULLED-SUBJECT_USCC"]},
-        3: {"rejected": ["INSPECTION-ID-SUBJECT_USCC", "INSPECTION-ID-NONE"]},
+        3: {"flagged": ["INSPECTION-ID-SUBJECT_USCC", "INSPECTION-ID-NONE"]},
         4: {"flagged": ["INSPECTION-ID-NONE"]},
         5: {"flagged": ["INSPECTION-R12-AUTHORITY_USCC"]},
     }
-    landed = fresh.query("select row_no, subject_uscc, authority_uscc is null, changes from landing.inspection order by 1")
+    landed = fresh.query(
+        "select row_no, subject_uscc, authority_uscc is null, changes from landing.inspection order by 1"
+    )
     assert landed == [
         (2, None, False, {"subject_uscc": WRONG_CHECK}),
+        (3, None, False, {"subject_uscc": WRONG_CHECK}),
         (4, None, False, None),
         (5, FIRM, True, {"authority_uscc": WRONG_CHECK}),
     ]
+
+
+def test_a_registration_that_identifies_nobody_by_a_wrong_code_is_rejected(fresh: Gatehouse) -> None:
+    alone = {"subject_uscc": WRONG_CHECK, "subject_org_code": None, "subject_reg_no": None, "@key": "alone"}
+    rows = [fresh.clean("registration", "sjgj", **alone), fresh.clean("registration", "sjgj", subject_uscc=WRONG_CHECK)]
+    batch_id = fresh.deliver("registration", rows, "sjgj")
+    fresh.judge()
+    assert fresh.verdicts(batch_id) == {
+        2: {"rejected": ["REGISTRATION-ID-SUBJECT_USCC", "REGISTRATION-ID-NONE"]},
+        3: {"flagged": ["REGISTRATION-ID-NULLED-SUBJECT_USCC"]},
+    }
+
+
+def test_a_decision_older_than_a_change_of_name_agrees_with_the_register(fresh: Gatehouse) -> None:
+    register(fresh)
+    renamed = fresh.clean(
+        "registration", "sjgj", subject_uscc=FIRM, subject_name="汕头市新名测试有限公司", **{"@op": "U", "@seq": 9}
+    )
+    fresh.judge(fresh.deliver("registration", [renamed], "sjgj"))
+    rows = permits(fresh, 2)
+    rows[1]["counterparty_name"] = "汕头市新名测试有限公司"
+    batch_id = fresh.deliver("permit", rows, "cgj")
+    fresh.judge()
+    assert fresh.verdicts(batch_id) == {}
+    assert fresh.query("select name, cardinality(names) from quality.register") == [("汕头市新名测试有限公司", 2)]
 
 
 def test_the_placeholder_code_is_right_for_a_household_business_with_its_number_only(fresh: Gatehouse) -> None:
@@ -432,7 +483,9 @@ def test_the_placeholder_code_is_right_for_a_household_business_with_its_number_
     batch_id = fresh.deliver("permit", rows, "cgj")
     fresh.judge()
     found = fresh.verdicts(batch_id)
-    assert {row: found.get(row, {}).get("rejected", []) for row in cases} == {row: rules for row, (_, rules) in cases.items()}
+    assert {row: found.get(row, {}).get("rejected", []) for row in cases} == {
+        row: rules for row, (_, rules) in cases.items()
+    }
 
 
 def test_the_register_tells_of_other_names_and_ended_subjects(fresh: Gatehouse) -> None:
@@ -510,7 +563,11 @@ def test_long_term_validity_and_other_lawful_oddities_pass(fresh: Gatehouse) -> 
 
 def test_one_penalty_decision_on_several_parties_is_lawful(fresh: Gatehouse) -> None:
     rows = [
-        fresh.clean("penalty", "zjj", **{NUMBERS: "汕建罚〔2026〕8号", "@key": key, "severity": "一般", "counterparty_uscc": uscc})
+        fresh.clean(
+            "penalty",
+            "zjj",
+            **{NUMBERS: "汕建罚〔2026〕8号", "@key": key, "severity": "一般", "counterparty_uscc": uscc},
+        )
         for key, uscc in (("a", FIRM), ("b", "91440507MA4X85618J"))
     ]
     batch_id = fresh.deliver("penalty", rows, "zjj")

@@ -111,7 +111,13 @@ class Gatehouse:
         return {**clean_row(self.registry.kinds[kind], self.registry, self.lists, department), **changes}
 
     def deliver(
-        self, kind: str, rows: Sequence[Mapping[str, Any]], department: str = "sjgj", *, batch_id: str = "", **batch: Any
+        self,
+        kind: str,
+        rows: Sequence[Mapping[str, Any]],
+        department: str = "sjgj",
+        *,
+        batch_id: str = "",
+        **batch: Any,
     ) -> str:
         """A landed batch of these rows. Keys beginning with @ set row facts: @op, @key, @defect, @at, @changes, @extra."""
         self.numbers += 1
@@ -134,7 +140,8 @@ class Gatehouse:
         with conn, conn.cursor() as cursor:
             create_work_table(conn, model, batch_id, department, kind, "2026-11-20 00:00:00+00")
             cursor.execute(
-                "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 order by attnum", (table,)
+                "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 order by attnum",
+                (table,),
             )
             names = [name for (name,) in cursor.fetchall()]
             values = [self._line(model, department, number, row, names) for number, row in enumerate(rows, start=2)]
@@ -151,7 +158,9 @@ class Gatehouse:
         conn.close()
         return batch_id
 
-    def _line(self, kind: Kind, department: str, number: int, row: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
+    def _line(
+        self, kind: Kind, department: str, number: int, row: Mapping[str, Any], names: Sequence[str]
+    ) -> list[Any]:
         content = {name: row.get(name) for name in names if name in row}
         digest = hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).digest()[:16]
         key = row.get("@key", f"{number}")

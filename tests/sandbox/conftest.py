@@ -71,7 +71,7 @@ class City:
 def _file_rows(path: Path, encoding: str, first_row: int) -> Iterator[dict[str, str]]:
     if path.suffix == ".csv":
         with path.open(encoding=encoding, newline="") as handle:
-            yield from csv.DictReader(handle)
+            yield from csv.DictReader(handle, restkey="_TOO_MANY")
     elif path.suffix == ".xml":
         for row in ElementTree.parse(path).getroot():
             yield {c.tag: c.text or "" for c in row}

@@ -97,7 +97,7 @@ def test_the_control_file_says_rows_and_sha256(city: City) -> None:
 def test_every_type_of_fault_occurs_on_the_first_night(city: City) -> None:
     injected = {f["fault"] for f in city.truth("faults")}
     assert set(SPOILERS) - injected <= {"person_role_unknown"}
-    assert {"exact_duplicate", "same_key_other_content", "document_no_reused", "out_of_scope"} <= injected
+    assert {"exact_duplicate", "same_key_other_content", "document_no_reused", "out_of_scope", "extra_cell"} <= injected
 
 
 def test_faults_stay_below_what_would_hold_a_batch(city: City) -> None:
@@ -139,6 +139,8 @@ def test_a_fault_is_where_the_ledger_says(city: City) -> None:
         "validity_blank": lambda v: v == "",
         "negative_amount": lambda v: v.startswith("-"),
     }
+    looks_wrong["uscc_masked"] = lambda v: "*" in v
+    looks_wrong["columns_swapped"] = lambda v: not v.isascii()
     cache: dict[str, dict[str, dict[str, str]]] = {}
     seen: Counter[str] = Counter()
     for fault in city.truth("faults"):

@@ -88,7 +88,7 @@ def test_one_held_batch_says_why_several_are_one_line() -> None:
         }  # fmt: skip
 
     (one,) = attention(held=[held(1)])
-    assert one.text.zh == "部门a的行政许可批次 A-PERMIT-1 已挂起（1,200 行）：退回率 31%。"
+    assert one.text.zh == "部门a的行政许可批次 A-PERMIT-1 已暂扣（1,200 行）：退回率 31%。"
     assert one.href == "@batch/A-PERMIT-1"
     (two,) = attention(held=[held(1), held(2)])
     assert "2 个批次" in two.text.zh

@@ -5,8 +5,8 @@
 create table quality.register (
     uscc text primary key,
     name text not null,
-    normal_name text not null,
-    ended_on date,                    -- deregistered on; null while it exists
+    names text[] not null,            -- every name it has had, normalised: a decision may be older than a change of name
+    ended_on date,                    -- deregistered or struck off on; null while it is active
     version_at timestamptz not null,
     version_seq bigint not null
 );

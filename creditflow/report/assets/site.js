@@ -169,7 +169,7 @@
   function drawNight(name, data) {
     var now = language(), options = common();
     var steps = [
-      ["接收", "taken in", "started", "received", "#9fb0c3"],
+      ["取数", "taken in", "started", "received", "#9fb0c3"],
       ["到达至入库", "arrived to landed", "received", "landed", "#5f92c8"],
       ["入库至检查", "landed to gated", "landed", "gated", "#e0b04f"],
       ["检查至发布", "gated to published", "gated", "published", "#3a9ba5"]
@@ -200,11 +200,24 @@
       options: options, plugins: [cutOff]
     };
   }
+  function day(number) { return new Date(number * 864e5).toISOString().slice(0, 10); }
+  function drawTimeline(name, data) {
+    var now = language(), options = common();
+    options.interaction = { mode: "nearest", intersect: true };
+    options.plugins = { legend: { display: false }, tooltip: { callbacks: { label: function (item) { return data.rows[item.parsed.y][now] + " " + day(item.parsed.x); } } } };
+    options.scales = {
+      x: { type: "linear", grid: { color: "#ebeff3" }, ticks: { maxRotation: 0, autoSkipPadding: 24, callback: function (value) { return day(value).slice(0, 7); } } },
+      y: { min: -0.6, max: data.rows.length - 0.4, reverse: true, grid: { display: false }, afterBuildTicks: function (axis) { axis.ticks = data.rows.map(function (row, place) { return { value: place }; }); }, ticks: { autoSkip: false, callback: function (value) { return data.rows[value] ? data.rows[value][now] : ""; } } }
+    };
+    var points = [];
+    data.rows.forEach(function (row, place) { row.days.forEach(function (x) { points.push({ x: x, y: place }); }); });
+    return { type: "scatter", data: { datasets: [{ data: points, pointRadius: 4, backgroundColor: "rgba(31,95,168,.55)", borderColor: "#1f5fa8" }] }, options: options };
+  }
   function draw(canvas) {
     var name = canvas.dataset.chart, data = JSON.parse(document.getElementById("data-" + name).textContent), box = canvas.parentNode;
-    if (box.dataset.rows) { box.style.height = Math.max(140, 70 + Number(box.dataset.rows) * 17) + "px"; }
+    if (box.dataset.rows) { box.style.height = Math.max(140, 70 + Number(box.dataset.rows) * (data.type === "timeline" ? 24 : 17)) + "px"; }
     if (charts[name]) { charts[name].destroy(); }
-    charts[name] = new Chart(canvas, data.rows ? drawNight(name, data) : drawLine(name, data));
+    charts[name] = new Chart(canvas, data.type === "timeline" ? drawTimeline(name, data) : data.rows ? drawNight(name, data) : drawLine(name, data));
   }
   function drawAll() { each("canvas[data-chart]", draw); }
   each("[data-window]", function (button) {

@@ -75,8 +75,11 @@
         {% call statement('stage') -%}
             {{ create_unlogged_as(stage, shard_key, rows) }}
         {%- endcall %}
-        {%- do run_query('analyze ' ~ stage) -%}
-        {%- if not keep_first -%}
+        {%- set staged = load_result('stage').response.rows_affected -%}
+        {%- if staged > 0 -%}
+            {%- do run_query('analyze ' ~ stage) -%}
+        {%- endif -%}
+        {%- if not keep_first and (staged > 0 or scope) -%}
             {%- do run_query(versioned_close(table, stage, key, build)) -%}
             {%- if scope -%}
                 {%- do run_query(versioned_close_scope(table, stage, key, build, ref(scope), scope_column)) -%}

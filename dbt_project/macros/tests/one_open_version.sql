@@ -2,15 +2,15 @@
    changing, at all of it. #}
 {% test one_open_version(model, key) %}
     {%- set build = running_build_or_none() %}
-    select {{ key | join(', ') }}, count(*) as versions
-    from {{ model }}
-    where known_to_build = {{ open_build() }}
+    select t.{{ key | join(', t.') }}, count(*) as versions
+    from {{ model }} as t
+    where t.known_to_build = {{ open_build() }}
     {%- if build is not none %}
-        and ({{ key | join(', ') }}) in (
-            select {{ key | join(', ') }} from {{ model }} where known_from_build = {{ build }}
+        and (t.{{ key | join(', t.') }}) in (
+            select c.{{ key | join(', c.') }} from {{ model }} as c where c.known_from_build = {{ build }}
         )
     {%- endif %}
-    group by {{ key | join(', ') }}
+    group by t.{{ key | join(', t.') }}
     having count(*) > 1
 {% endtest %}
 

@@ -39,7 +39,7 @@ similar_name as (
             similarity(s.name_key, a.name_key)::numeric(4, 3) as similarity
         from {{ ref('entity_subject') }} as s
         where s.name_key % a.name_key and {{ is_open('s') }} and s.is_registered
-        order by similarity(s.name_key, a.name_key) desc, s.subject_id
+        order by similarity(s.name_key, a.name_key) desc, s.subject_id asc
         limit 1
     ) as best on true
 ),

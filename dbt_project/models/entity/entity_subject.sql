@@ -17,7 +17,7 @@ register as (
     from {{ ref('core_registration') }} as r
     inner join scope as s on r.subject_id = s.subject_id
     where {{ is_open('r') }} and r.state in ('active', 'ended') and r.match_grade in ('exact', 'strong')
-    order by r.subject_id, r.version_at desc, r.version_seq desc, r.record_id
+    order by r.subject_id asc, r.version_at desc, r.version_seq desc, r.record_id asc
 ),
 
 identifier as (

@@ -44,9 +44,9 @@ judged as (
 ),
 
 proposed as (
-    select * from machine
+    select m.* from machine as m
     {%- if has_history() %}
-    where machine.subject_id not in (
+    where m.subject_id not in (
         select k.subject_id from {{ this }} as k
         where k.known_to_build = {{ open_build() }} and k.decision_record_id is not null
     )
@@ -58,7 +58,7 @@ proposed as (
 chosen as (
     select distinct on (p.subject_id) p.*
     from proposed as p
-    order by p.subject_id, p.rank desc, p.decided_on desc, p.decision_record_id
+    order by p.subject_id asc, p.rank desc, p.decided_on desc, p.decision_record_id asc
 ),
 
 edges as (

@@ -14,7 +14,7 @@ supplied as (
     from {{ source('ops', 'batch') }} as b
     inner join {{ source('ops', 'department') }} as d on b.department = d.department and not d.external
     where b.rows_accepted > 0
-    group by 1
+    group by date_trunc('month', b.delivered_at at time zone 'Asia/Shanghai')
 ),
 
 departments as (
@@ -32,7 +32,7 @@ approval as (
         sum(c.statutory_days) filter (where c.statutory_days is not null and c.promised_days is not null) as statutory_days
     from {{ ref('core_approval_case') }} as c
     where {{ shown('c') }} and c.decided_on >= date_trunc('month', {{ shown_as_of() }} - interval '11 months')
-    group by 1
+    group by date_trunc('month', c.decided_on)
 ),
 
 exchange as (
@@ -44,12 +44,12 @@ exchange as (
         select date_trunc('month', r.decided_on)::date as month, count(*) as accepted, count(*) as answered
         from {{ ref('core_receipt') }} as r
         where {{ shown('r') }}
-        group by 1
+        group by date_trunc('month', r.decided_on)
         union all
         select date_trunc('month', r.decided_on)::date, 0, count(*)
         from {{ ref('core_return') }} as r
         where {{ shown('r') }}
-        group by 1
+        group by date_trunc('month', r.decided_on)
     ) as x
     group by x.month
 ),
@@ -62,7 +62,7 @@ persons as (
     from {{ ref('lists_list_membership') }} as m
     inner join {{ ref('list_rule') }} as l on m.list_code = l.list_code and l.persons_by_rule
     where {{ shown('m') }} and m.list_kind = 'serious' and m.state in ('active', 'ended')
-    group by 1
+    group by date_trunc('month', m.entered_on)
 ),
 
 repairs as (
@@ -72,7 +72,7 @@ repairs as (
         count(*) filter (where r.submitted_on is not null) as repairs
     from {{ ref('core_repair') }} as r
     where {{ shown('r') }} and r.repair_state in ('granted', 'executed')
-    group by 1
+    group by date_trunc('month', r.decided_on)
 ),
 
 figure as (

@@ -83,7 +83,7 @@ application as (
         max(a.decided_on) as applied_on,
         max(a.ended_on) as application_ended_on,
         max(a.feedback_on) as feedback_on,
-        (array_agg(a.feedback order by a.feedback_on desc nulls last, a.record_id))[1] as feedback
+        (array_agg(a.feedback order by a.feedback_on desc nulls last, a.record_id asc))[1] as feedback
     from {{ ref('core_measure') }} as a
     where {{ shown('a') }} and a.state = 'active'
     group by a.subject_id, a.measure_code, coalesce(a.executing_department, a.department), coalesce(a.list_code, '')

@@ -62,21 +62,22 @@ matched as (
     inner join {{ ref('score_item') }} as i on m.model_version = i.model_version and m.item_code = i.item_code
 ),
 
+decaying as (
+    select distinct
+        d.model_version,
+        d.item_code
+    from {{ ref('score_item_decay') }} as d
+),
+
 decayed as (
     select
         m.*,
-        case
-            when exists (
-                select 1 from {{ ref('score_item_decay') }} as d
-                where d.model_version = m.model_version and d.item_code = m.item_code
-            ) then coalesce((
-                select d.factor::numeric from {{ ref('score_item_decay') }} as d
-                where d.model_version = m.model_version and d.item_code = m.item_code
-                    and m.age_months >= d.from_month and m.age_months < d.to_month
-            ), 0)
-            else 1
-        end as decay_factor
+        case when y.item_code is null then 1 else coalesce(d.factor, 0) end as decay_factor
     from matched as m
+    left join decaying as y on m.model_version = y.model_version and m.item_code = y.item_code
+    left join {{ ref('score_item_decay') }} as d
+        on m.model_version = d.model_version and m.item_code = d.item_code
+        and m.age_months >= d.from_month and m.age_months < d.to_month
 ),
 
 veto as (
@@ -85,20 +86,24 @@ veto as (
         s.model_version,
         c.cap_code,
         c.max_score,
-        c.list_effect,
         c.suspends_honours
-    from subject as s
-    inner join {{ ref('score_cap') }} as c on s.model_version = c.model_version
-    where c.min_count <= case
-        when c.list_effect is not null then (
-            select count(*) from used as u where u.subject_id = s.subject_id and u.list_effect = c.list_effect
-        )
-        else (
-            select count(*) from matched as m
-            where m.subject_id = s.subject_id and m.model_version = s.model_version and m.item_code = c.item_code
-                and (c.within_months is null or m.age_months < c.within_months)
-        )
-    end
+    from used as u
+    inner join subject as s on u.subject_id = s.subject_id
+    inner join {{ ref('score_cap') }} as c on s.model_version = c.model_version and u.list_effect = c.list_effect
+    group by s.subject_id, s.model_version, c.cap_code, c.max_score, c.suspends_honours, c.min_count
+    having count(*) >= c.min_count
+    union all
+    select
+        m.subject_id,
+        m.model_version,
+        c.cap_code,
+        c.max_score,
+        c.suspends_honours
+    from matched as m
+    inner join {{ ref('score_cap') }} as c on m.model_version = c.model_version and m.item_code = c.item_code
+    where c.within_months is null or m.age_months < c.within_months
+    group by m.subject_id, m.model_version, c.cap_code, c.max_score, c.suspends_honours, c.min_count
+    having count(*) >= c.min_count
 ),
 
 suspended as (

@@ -12,7 +12,7 @@ with snapshot as (
     from {{ source('ops', 'build_batch') }} as bb
     inner join {{ source('ops', 'batch') }} as b on bb.batch_id = b.batch_id
     where bb.build_no = {{ build_no() }} and b.delivery = 'full_snapshot'
-    order by b.department, b.feed, b.delivered_at desc, b.batch_id desc
+    order by b.department asc, b.feed asc, b.delivered_at desc, b.batch_id desc
 ),
 
 named as (

@@ -57,4 +57,4 @@ select distinct on (n.subject_id)
     n.party_type,
     n.party_name
 from named as n
-order by n.subject_id, n.version_at desc, n.record_id
+order by n.subject_id asc, n.version_at desc, n.record_id asc

@@ -1,0 +1,188 @@
+"""P4 of the budgets: the gate over a million permits against one SQL pass that computes the same verdicts.
+
+Two limits, same rows, same server, same run. `pass`: the whole permit suite as one hand-written statement would have it,
+each row's broken rules in an array, written to an unlogged table. `pass_and_land`: the same, then what a hand-written gate
+must do as well: one line with reason for each rejected row, the accepted rows into landing with its indexes.
+The gate is measured whole: import of Great Expectations, rules, decision, reasons, landing, commit.
+
+Run alone: python -m bench.p4_gate [--rows 1000000]. It starts its own embedded server in a temporary home and removes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from creditflow.archive import store
+from creditflow.connectors.delivery import Delivery
+from creditflow.landing import ensure_tables, land, work_table
+from creditflow.ops.batches import next_batch_id, register
+from creditflow.ops.database import Connection, connect
+from creditflow.ops.migrate import migrate
+from creditflow.ops.registry_sync import sync_registry
+from creditflow.quality.checks import Row, literal
+from creditflow.quality.compiling import REPEATED_KEY, REPEATED_NUMBER, pass_over, rule_sql
+from creditflow.quality.rulebook import RuleBook, load_rulebook
+from creditflow.registry import Registry, load
+from creditflow.server import ensure_server, remove_server
+from creditflow.settings import Settings, load_settings
+from sandbox.bulk import write_csv
+
+AS_OF = dt.date(2026, 11, 20)
+DEPARTMENT, FEED = "wlj", "permit"
+GATE = """
+import json, resource, time
+begun = time.perf_counter()
+from creditflow.quality import gate
+from creditflow.registry import load
+from creditflow.settings import load_settings
+settings = load_settings()
+summary = gate(settings, load(settings.project))
+batch = summary.batches[0]
+print(json.dumps({
+    "seconds": time.perf_counter() - begun,
+    "accepted": batch.rows_accepted,
+    "rejected": batch.rows_rejected,
+    "state": batch.state,
+    "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+}))
+"""
+
+
+def hand_written(conn: Connection, registry: Registry, book: RuleBook, batch_id: str) -> dict[str, float]:
+    """Seconds of the pass, and of the pass with reasons and landing; what it writes is undone."""
+    kind = registry.kinds[FEED]
+    work = f"work.{work_table(batch_id)}"
+    row = Row(
+        kind,
+        received=f"date {literal(AS_OF.isoformat())}",
+        lists=book.lists,
+        authorities=tuple(sorted(registry.authority_codes)),
+    )
+    rules = book.rules(FEED, DEPARTMENT)
+    tests = [(rule, rule_sql(rule, row)) for rule in rules]
+    broken = ", ".join(f"case when not ({test}) then {literal(rule.rule_id)} end" for rule, test in tests)
+    uscc = row.text(kind.counterparty["uscc"])
+    source = ", ".join(f"{expression} as {name}" for name, expression in row.source.items())
+    statement = (
+        f"create unlogged table work.hand as select w.row_no, array_remove(array[{broken}], null) as broken"
+        f" from (select r.row_no, {source} from {work} r offset 0) w left join quality.register g on g.uscc = {uscc}"
+    )
+    before = pass_over(
+        kind,
+        book,
+        rules,
+        batch_id=batch_id,
+        department=DEPARTMENT,
+        work=work,
+        received=AS_OF.isoformat(),
+        filters=(),
+        authorities=registry.authority_codes,
+    ).before
+    names = ", ".join(c for c in _columns(conn, f"landing.{FEED}") if c not in ("batch_id", "flags"))
+    rejecting = ", ".join(literal(rule.rule_id) for rule in rules if rule.severity == "reject")
+    with conn.cursor() as cursor:
+        cursor.execute(f"create unlogged table if not exists {REPEATED_KEY} (record_key uuid)")
+        cursor.execute(f"create unlogged table if not exists {REPEATED_NUMBER} (authority text, number text)")
+        cursor.execute("create unlogged table if not exists work.gate_foreign (row_no integer)")
+        begun = time.perf_counter()
+        for prepared in before:
+            cursor.execute(prepared)
+        cursor.execute(statement)
+        passed = time.perf_counter() - begun
+        cursor.execute("begin")
+        cursor.execute(
+            "insert into quality.row_verdict (batch_id, row_no, record_key, verdict, rule_ids)"
+            f" select 'hand', row_no, record_key, 'rejected', broken from work.hand join {work} using (row_no)"
+            f" where broken && array[{rejecting}]"
+        )
+        cursor.execute(
+            f"insert into landing.{FEED} (batch_id, flags, {names}) select 'hand', broken, {names}"
+            f" from work.hand join {work} using (row_no) where not broken && array[{rejecting}]"
+        )
+        landed = time.perf_counter() - begun
+        cursor.execute("rollback")
+        cursor.execute("drop table work.hand")
+        cursor.execute(f"vacuum landing.{FEED}")
+    return {"pass": passed, "pass_and_land": landed}
+
+
+def _columns(conn: Connection, table: str) -> list[str]:
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped",
+            (table,),
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+def measure(settings: Settings, rows: int) -> dict[str, Any]:
+    """P4 on a running server."""
+    registry = load(settings.project)
+    sync_registry(settings, registry)
+    source = write_csv(settings.home / "source", rows, kind=FEED, faults=True, dept=DEPARTMENT)
+    conn = connect(settings, name="bench", autocommit=True)
+    ensure_tables(conn, registry)
+    batch_id = next_batch_id(conn, DEPARTMENT, FEED, AS_OF)
+    department, feed = registry.departments[DEPARTMENT], registry.feed(DEPARTMENT, FEED)
+    with source.open("rb") as stream:
+        archived = store(settings, department, feed, Delivery(source.name, stream, by_hand=True), batch_id, AS_OF)
+    register(conn, archived.manifest)
+    summary = land(settings, registry, batch_id)
+    if summary.state != "landed":
+        raise RuntimeError(f"the benchmark's file did not land: {summary.reasons}")
+    with conn.cursor() as cursor:
+        cursor.execute(f"vacuum analyze work.{work_table(batch_id)}")
+    limit = hand_written(conn, registry, load_rulebook(settings.project, registry), batch_id)
+    conn.close()
+    environ = {**os.environ, "CREDITFLOW_HOME": str(settings.home), "CREDITFLOW_PROJECT": str(settings.project)}
+    said = subprocess.run([sys.executable, "-c", GATE], env=environ, capture_output=True, text=True, check=True).stdout
+    found = json.loads(said.splitlines()[-1])
+    return {
+        "rows": summary.rows_read,
+        "rules": len(load_rulebook(settings.project, registry).rules(FEED, DEPARTMENT)),
+        "gate_seconds": round(found["seconds"], 1),
+        "pass_seconds": round(limit["pass"], 1),
+        "pass_and_land_seconds": round(limit["pass_and_land"], 1),
+        "ratio": round(found["seconds"] / limit["pass"], 2),
+        "ratio_with_landing": round(found["seconds"] / limit["pass_and_land"], 2),
+        "state": found["state"],
+        "accepted": found["accepted"],
+        "rejected": found["rejected"],
+        "budget": 6,
+        "aim": 3,
+        "peak_mb": found["peak_mb"],
+    }
+
+
+def run(rows: int = 1_000_000) -> dict[str, Any]:
+    """P4 on a server of its own."""
+    with tempfile.TemporaryDirectory(prefix="creditflow-bench-") as name:
+        home = Path(name)
+        settings = Settings(home, load_settings().project, f"file://{home}/archive")
+        ensure_server(settings)
+        try:
+            migrate(settings)
+            return measure(settings, rows)
+        finally:
+            remove_server(settings)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    json.dump(run(parser.parse_args().rows), sys.stdout, indent=1)
+    print()
+
+
+if __name__ == "__main__":
+    main()

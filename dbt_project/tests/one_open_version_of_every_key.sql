@@ -1,0 +1,29 @@
+-- Of everything this build touched, every key has one open version, over all subjects. One query for all tables: the same
+-- promise is tested table by table in the scratch database.
+{%- set build = running_build_or_none() %}
+{%- set ns = namespace(first=true) %}
+{%- for node in graph.nodes.values() if node.config.materialized == 'versioned' and node.resource_type == 'model' %}
+{%- set key = node.config.meta.key %}
+{{ 'union all' if not ns.first }}
+select
+    '{{ node.schema }}.{{ node.alias }}' as versioned_table,
+    count(*) as keys_with_two_versions
+from (
+    select t.{{ key | join(', t.') }}
+    from {{ api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) }} as t
+    where t.known_to_build = {{ open_build() }}
+    {%- if build is not none %}
+        and (t.{{ key | join(', t.') }}) in (
+            select c.{{ key | join(', c.') }}
+            from {{ api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) }} as c
+            where c.known_from_build = {{ build }}
+        )
+    {%- endif %}
+    group by t.{{ key | join(', t.') }}
+    having count(*) > 1
+) as twice
+having count(*) > 0
+{%- set ns.first = false %}
+{%- endfor %}
+-- depends_on: {{ ref('scores_score_explanation') }}, {{ ref('lists_associated_person_entry') }}
+-- depends_on: {{ ref('lists_list_event') }}, {{ ref('entity_match_review') }}, {{ ref('entity_relation') }}
