@@ -48,13 +48,13 @@ INTEGRATION = tests/integration tests/quality tests/dbt tests/dags
 
 # All that needs nothing but Python packages.
 test: $(DEV)
-	$(PYTEST) -n $(JOBS) --dist loadgroup -m "not system" tests
+	$(PYTEST) -n $(JOBS) --dist loadfile -m "not system" tests
 
 test-unit: $(DEV)
 	$(PYTEST) $(wildcard $(UNIT))
 
 test-integration: $(DEV)
-	$(PYTEST) -n $(JOBS) --dist loadgroup -m "not system" $(wildcard $(INTEGRATION))
+	$(PYTEST) -n $(JOBS) --dist loadfile -m "not system" $(wildcard $(INTEGRATION))
 
 test-e2e: $(DEV)
 	$(PYTEST) -m "not system" $(wildcard tests/e2e)

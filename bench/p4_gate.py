@@ -39,7 +39,7 @@ from sandbox.bulk import write_csv
 AS_OF = dt.date(2026, 11, 20)
 DEPARTMENT, FEED = "wlj", "permit"
 GATE = """
-import json, resource, time
+import json, time
 begun = time.perf_counter()
 from creditflow.quality import gate
 from creditflow.registry import load
@@ -52,7 +52,7 @@ print(json.dumps({
     "accepted": batch.rows_accepted,
     "rejected": batch.rows_rejected,
     "state": batch.state,
-    "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    "peak_mb": int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) // 1024,
 }))
 """
 

@@ -101,7 +101,7 @@ def store(
         stored_encoding: str | None = "utf-8"
     else:
         stored_format, stored_encoding = form or "bin", encoding
-        written = shelf.write(f"{room}/data.{stored_format}", _chunks(source))
+        written = shelf.write(f"{room}/data.{stored_format}", _chunks(source), counted)
     counted.drain()
     refused = reason or cut.refused
     manifest: dict[str, Any] = {
@@ -374,8 +374,11 @@ class _Shelf:
                 f"归档文件无法读取：{path}（{os.strerror(problem.errno or 0)}）", f"cannot read {path} from the archive"
             ) from None
 
-    def write(self, path: str, chunks: Iterator[bytes]) -> _Written:
-        """Write under another name, then rename: the file is there complete or not at all."""
+    def write(self, path: str, chunks: Iterator[bytes], source: Counted | None = None) -> _Written:
+        """Write under another name, then rename: the file is there complete or not at all.
+
+        source: where the chunks come from unchanged, which has their hash already.
+        """
         place = f"{self._root}/{path}"
         folder, name = place.rsplit("/", 1)
         draft = f"{folder}/.{name}.{secrets.token_hex(4)}.part"
@@ -385,13 +388,14 @@ class _Shelf:
             with self._fs.open(draft, "wb") as out:
                 for chunk in chunks:
                     out.write(chunk)
-                    digest.update(chunk)
                     size += len(chunk)
+                    if source is None:
+                        digest.update(chunk)
                 out.flush()
                 if hasattr(out, "fileno"):
                     os.fsync(out.fileno())
             self._fs.mv(draft, place)
-        return _Written(path, digest.hexdigest(), size)
+        return _Written(path, digest.hexdigest() if source is None else source.sha256(), size)
 
     @contextmanager
     def _clear(self, draft: str) -> Iterator[None]:

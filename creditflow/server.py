@@ -363,8 +363,9 @@ def bulk_config(memory_bytes: int, cpus: int) -> dict[str, str]:
         "lc_messages": "C",
         "log_line_prefix": "%m [%p] %a %d ",
         "log_lock_waits": "on",
-        "log_min_error_statement": "panic",  # statements can carry data; the log must not
-        "log_error_verbosity": "terse",  # no DETAIL line: it quotes the offending row
+        "log_min_messages": "log",  # an error's text can quote a row; who asked is told, the log is not
+        "log_min_error_statement": "panic",
+        "log_error_verbosity": "terse",
         "idle_in_transaction_session_timeout": "6h",
     }
 

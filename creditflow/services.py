@@ -31,7 +31,9 @@ def start(settings: Settings, *, schedules: bool) -> Iterator[str]:
     with airflow.migrated(settings, server):
         sandbox.up(settings)
     slots = max(2, min(8, 2 * len(os.sched_getaffinity(0))))
-    running = airflow.start(settings, server, schedules=schedules, slots=slots, triggerer=True)
+    running = airflow.start(
+        settings, server, schedules=schedules, slots=slots, triggerer=True, extra={"CREDITFLOW_RETRY_SECONDS": "30"}
+    )
     airflow.wait_until_ready(settings, running, [airflow.ingest_dag_id(item) for item in registry.all().values()])
     yield f"调度 / scheduler: {running.url}"
     shown = settings.home / "airflow" / "login-shown"

@@ -29,12 +29,29 @@ def main() -> None:
     """Prepare both databases."""
     airflow("db", "migrate")
     airflow("sync-perm")
-    known = subprocess.run(["airflow", "users", "list", "-o", "json"], capture_output=True, text=True, check=True).stdout
+    known = subprocess.run(
+        ["airflow", "users", "list", "-o", "json"], capture_output=True, text=True, check=True
+    ).stdout
     for login, (role, first, last) in LOGINS.items():
         if f'"{login}"' in known:
             continue
         password = (SECRETS / f"{login}_password").read_text(encoding="utf-8")
-        airflow("users", "create", "-u", login, "-r", role, "-f", first, "-l", last, "-e", f"{login}@creditflow.example", "-p", password)
+        airflow(
+            "users",
+            "create",
+            "-u",
+            login,
+            "-r",
+            role,
+            "-f",
+            first,
+            "-l",
+            last,
+            "-e",
+            f"{login}@creditflow.example",
+            "-p",
+            password,
+        )
     settings = load_settings()
     migrate(settings)
     sync_registry(settings, load(settings.project))

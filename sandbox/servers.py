@@ -1,7 +1,8 @@
 """The long-running side: one process with the SFTP server and the HTTP API, started detached, stopped by its own note.
 
 The process holds a lock on `<home>/servers.lock` as long as it lives; `servers.json` says its pid and ports. Nobody is ever
-stopped by a pid alone: without the lock the note is stale. Ports are free ones on 127.0.0.1, the last ones again if possible.
+stopped by a pid alone: without the lock the note is stale. When the home is removed the process ends by itself. Ports are
+free ones on 127.0.0.1, the last ones again if possible.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from sandbox.description import departments
 from sandbox.store import read, write
 
 STARTUP_SECONDS = 30
+LOOK_SECONDS = 1.0
 
 
 def prepare(home: Path) -> None:
@@ -111,6 +113,10 @@ async def _serve(home: Path, ports: dict[str, int]) -> None:
     while not server.started and not serving.done():
         await asyncio.sleep(0.02)
     write(home / "servers.json", {"pid": os.getpid(), **ports})
+    while not serving.done():
+        if not (home / "servers.lock").exists():
+            server.should_exit = True
+        await asyncio.wait([serving], timeout=LOOK_SECONDS)
     await serving
     sftp.close()
 

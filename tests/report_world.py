@@ -98,6 +98,8 @@ create view publish.data_issue as
 select issue_id::text, department, feed, kind as record_kind, batch_id, row_no, record_key as record_id, rule_id, fields[1] as field,
     severity, state, opened_on, due_on, closed_on, message_zh, message_en
 from quality.issue;
+create table ops.warehouse_doubt (rule_id text, name_zh text, name_en text);
+insert into ops.warehouse_doubt values ('subject_unmatched', '记录未能归集到主体', 'the record belongs to nobody yet');
 create view publish.build as select build_no, as_of, state, reason, batches, started_at, finished_at, published_at from ops.build;
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -98,7 +99,7 @@ def show_night(settings: Settings, done: Night) -> None:
         out.print("没有新数据，数据仓库未变 / nothing new arrived: the warehouse is unchanged", style="green")
     steps = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in summary["steps"].items())
     out.print(f"{summary['seconds']:.0f} s in all ({steps})", highlight=False)
-    _where_next(out, settings)
+    _where_next(out, settings, summary["as_of"])
 
 
 def _feeds(batches: list[dict[str, Any]]) -> list[tuple[str, list[int], float, bool]]:
@@ -127,15 +128,22 @@ def _show_counts(out: Any, title: str, counts: dict[str, int]) -> None:
         out.print(f"{title}: {text}", highlight=False)
 
 
-def _where_next(out: Any, settings: Settings) -> None:
+def _where_next(out: Any, settings: Settings, as_of: str) -> None:
     from creditflow.night import last_night_file
 
+    command = _command()
     lines = {
         "晨报 / morning report": settings.site / "index.html",
         "figures": last_night_file(settings),
-        "ask the warehouse": "creditflow psql -c 'select * from publish.score limit 5'",
+        "ask the warehouse": f"{command} psql -c 'select * from publish.score limit 5'",
         "scheduler and report in a browser": "make up",
-        "the day after": "creditflow night --as-of <the next day>",
+        "the day after": f"{command} night --as-of {dt.date.fromisoformat(as_of) + dt.timedelta(days=1)}",
     }
     for name, place in lines.items():
         out.print(f"  {name}: {place}", highlight=False, soft_wrap=True)
+
+
+def _command() -> str:
+    """How to call this command again from here."""
+    here = Path(sys.executable).with_name("creditflow")
+    return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else "creditflow"

@@ -11,30 +11,31 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any
 
-from creditflow.connectors.database import fetch_database
 from creditflow.connectors.delivery import Delivery, FetchError
-from creditflow.connectors.drop import fetch_drop
-from creditflow.connectors.rest import fetch_rest
-from creditflow.connectors.sftp import fetch_sftp
 from creditflow.registry import Department, Feed
 from creditflow.settings import Settings
 
 __all__ = ["Delivery", "FetchError", "fetch"]
 
 Watermark = dict[str, Any]
+Fetch = Callable[[Settings, Department, Feed, Watermark | None, dt.date], Iterator[Delivery]]
 
-_CHANNELS: dict[str, Callable[[Settings, Department, Feed, Watermark | None, dt.date], Iterator[Delivery]]] = {
-    "frontend_db": fetch_database,
-    "sftp": fetch_sftp,
-    "rest_api": fetch_rest,
-    "manual_upload": fetch_drop,
+_CHANNELS = {
+    "frontend_db": ("creditflow.connectors.database", "fetch_database"),
+    "sftp": ("creditflow.connectors.sftp", "fetch_sftp"),
+    "rest_api": ("creditflow.connectors.rest", "fetch_rest"),
+    "manual_upload": ("creditflow.connectors.drop", "fetch_drop"),
 }
+"""Channel -> module and function: a process loads only the client libraries of the channels it uses."""
 
 
 def fetch(
     settings: Settings, department: Department, feed: Feed, watermark: Watermark | None, as_of: dt.date
 ) -> Iterator[Delivery]:
     """What a feed delivered since `watermark`, over the department's channel. Raises FetchError, SettingsError."""
-    yield from _CHANNELS[department.channel](settings, department, feed, watermark, as_of)
+    module, name = _CHANNELS[department.channel]
+    connector: Fetch = getattr(import_module(module), name)
+    yield from connector(settings, department, feed, watermark, as_of)

@@ -18,7 +18,8 @@ from psycopg2 import sql
 
 from creditflow.archive import ArchiveError, Counted, open_data, read_manifest
 from creditflow.identity.persons import PersonKeys
-from creditflow.landing.rows import CodeBook, Delivered, RowWriter, Tally
+from creditflow.landing.delivered import CodeBook, Delivered, Tally
+from creditflow.landing.rows import RowWriter
 from creditflow.landing.tables import canonical_columns, create_work_table, drop_work_table, ensure_tables, work_table
 from creditflow.ops.batches import (
     BatchSummary,
@@ -181,9 +182,12 @@ class _Landing:
             sql.Identifier("work", self._table), sql.SQL(", ").join(map(sql.Identifier, writer.columns))
         )
         with self._conn.cursor() as cursor:
+            before = self._tally.rows
             cursor.copy_expert(statement, source, COPY_BYTES)
         if source.failure is not None:
             raise source.failure
+        if cursor.rowcount != self._tally.rows - before:
+            raise RuntimeError(f"{self._tally.rows - before} rows were read, {cursor.rowcount} were copied")
 
     # --- the delivery as a whole -----------------------------------------------------------------------------------
 
@@ -261,27 +265,16 @@ class _Source:
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._left = b""
         self.failure: ReadError | None = None
 
-    def readline(self, size: int = -1) -> bytes:
-        return self.read(size)
-
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes; b'' at the end."""
-        parts, length = ([self._left], len(self._left)) if self._left else ([], 0)
-        while size < 0 or length < size:
-            try:
-                chunk = next(self._chunks, b"")
-            except ReadError as problem:
-                self.failure, chunk = problem, b""
-            if not chunk:
-                break
-            parts.append(chunk)
-            length += len(chunk)
-        data = b"".join(parts)
-        if size < 0:
-            self._left = b""
-            return data
-        self._left = data[size:]
-        return data[:size]
+        """The next chunk, whatever its size (COPY takes any); b'' at the end."""
+        try:
+            return next(self._chunks, b"")
+        except ReadError as problem:
+            self.failure = problem
+            return b""
+
+    def readline(self, size: int = -1) -> bytes:
+        """As COPY's interface demands."""
+        return self.read(size)

@@ -54,19 +54,26 @@ def amendments(layout: Layout, registry: Registry) -> list[Step]:
         steps.append(_blank(feed.blank))
     if layout.by_shape:
         steps.append(_route(layout))
-    lookups = [
-        (layout.position[column], column, table)
-        for column, table in feed.lookups.items()
-        if column in layout.position and layout.reachable(column)
-    ]
+    lookups = meanings(layout)
     if lookups:
-        steps.append(_look_up(layout, lookups))
+        steps.append(_look_up(lookups))
     derive = [item for item in feed.derive if layout.applies(item)]
     if derive:
         steps.append(_derive(layout, derive, registry))
     if layout.unnamed:
         steps.append(_keep(layout.unnamed))
     return steps
+
+
+def only_lookups(layout: Layout) -> bool:
+    """Whether rows of this layout need nothing but lookups."""
+    return not (
+        layout.again
+        or layout.feed.blank
+        or layout.by_shape
+        or layout.unnamed
+        or any(layout.applies(item) for item in layout.feed.derive)
+    )
 
 
 def _fill_again(places: tuple[tuple[int, int], ...]) -> Step:
@@ -107,13 +114,26 @@ def _route(layout: Layout) -> Step:
     return route
 
 
-def _look_up(layout: Layout, lookups: list[tuple[int, str, dict[str, str]]]) -> Step:
-    """Each value as the feed's lookups mean it; answers are remembered, for the same few values come again."""
+Meaning = Callable[[str], tuple[str, str]]
+"""value -> (what it means, note or '')"""
+
+
+def meanings(layout: Layout) -> list[tuple[int, Meaning]]:
+    """(index in the row, meaning of its values) for every column with lookups."""
     feed = layout.feed
-    known: list[tuple[int, dict[str, tuple[str, str]], Callable[[str], tuple[str, str]]]] = []
-    for at, column, table in lookups:
-        flags = feed.lookup_flags.get(column, {})
-        known.append((at, {}, _meaning(column, table, flags, column in feed.multi_value)))
+    return [
+        (
+            layout.position[column],
+            _meaning(column, table, feed.lookup_flags.get(column, {}), column in feed.multi_value),
+        )
+        for column, table in feed.lookups.items()
+        if column in layout.position and layout.reachable(column)
+    ]
+
+
+def _look_up(lookups: list[tuple[int, Meaning]]) -> Step:
+    """Each value as the feed's lookups mean it; answers are remembered, for the same few values come again."""
+    known: list[tuple[int, dict[str, tuple[str, str]], Meaning]] = [(at, {}, meaning) for at, meaning in lookups]
 
     def look_up(row: list[str], cells: list[str], notes: Notes) -> None:
         for at, answers, meaning in known:
@@ -130,10 +150,7 @@ def _look_up(layout: Layout, lookups: list[tuple[int, str, dict[str, str]]]) -> 
     return look_up
 
 
-def _meaning(
-    column: str, table: dict[str, str], flags: dict[str, str], several: bool
-) -> Callable[[str], tuple[str, str]]:
-    """value -> (what it means, note or '')."""
+def _meaning(column: str, table: dict[str, str], flags: dict[str, str], several: bool) -> Meaning:
     canonical = set(table.values())
 
     def meaning(raw: str) -> tuple[str, str]:

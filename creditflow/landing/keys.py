@@ -11,58 +11,53 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from operator import itemgetter
+from typing import Any
 
-from creditflow.identity.codes import org_code_ok, reg_no_ok
+from creditflow.identity.codes import org_code_ok
 from creditflow.identity.normal import BLANKS, normal_document_no, normal_name
 from creditflow.registry import Kind
 
-Part = Callable[[Sequence[str]], str]
+Part = Callable[[Sequence[Any]], str]
 """Reads one part of the key from a row's canonical values; '' when it is absent."""
 
 
 def key_maker(
-    kind: Kind, department: str, position: dict[str, int], uscc_ok: Callable[[str], bool]
-) -> Callable[[Sequence[str], str], str]:
+    kind: Kind,
+    department: str,
+    position: dict[str, int],
+    valid: Callable[[str], bool],
+    read: Callable[[Any], str] = str,
+) -> Callable[[Sequence[Any], str], str]:
     """A function (row, its content hash) -> record_key.
 
-    position: where each canonical column stands in the rows; columns that are not among them are blank.
+    position: where each canonical column stands in the rows; columns that are not among them are blank. valid: whether
+    a USCC or registration number identifies somebody. read: makes
+    text of a value (rows of bytes bring `bytes.decode`).
     """
     parts: list[Part] = []
     needed: list[int] = []
     for index, name in enumerate(kind.record_key):
-        if name == "@department":
-            parts.append(_constant(department))
-        elif name == "@counterparty":
-            parts.append(_counterparty(kind, position, uscc_ok))
-        elif name not in position:
-            parts.append(_constant(""))
-        else:
-            column = kind.by_name[name]
-            if column.type == "document_no":
-                parts.append(_document(position[name]))
-            elif column.person_name:
-                parts.append(_name(position[name]))
-            else:
-                parts.append(itemgetter(position[name]) if column.type in _WRITTEN else _text(position[name]))
+        parts.append(_part(kind, department, name, position, valid, read))
         if name in kind.by_name and kind.by_name[name].type == "document_no":
             needed.append(index)
-    prefix, bars = kind.name + "|", len(parts) - 1
+    prefix = kind.name + "|"
 
-    def key_of(row: Sequence[str], content: str) -> str:
+    def key_of(row: Sequence[Any], content: str) -> str:
         found = [part(row) for part in parts]
         for at in needed:
             if not found[at]:
                 found[at] = "#" + content
-        text = "|".join(found)
-        if text.count("|") != bars:
-            text = "|".join([part.replace("\\", "\\\\").replace("|", "\\|") for part in found])
-        return sha256((prefix + text).encode("utf-8", "replace")).hexdigest()[:32]
+        return sha256((prefix + record_key_text(found)).encode("utf-8", "replace")).hexdigest()[:32]
 
     return key_of
 
 
-_WRITTEN = ("uscc", "org_code", "reg_no", "tax_no")
+def record_key_text(parts: list[str]) -> str:
+    """The parts joined by |, so that no two lists of parts give the same text."""
+    text = "|".join(parts)
+    if text.count("|") != len(parts) - 1:
+        text = "|".join([part.replace("\\", "\\\\").replace("|", "\\|") for part in parts])
+    return text
 
 
 def unreadable_key(kind: Kind, content: str) -> str:
@@ -70,51 +65,71 @@ def unreadable_key(kind: Kind, content: str) -> str:
     return sha256(f"{kind.name}|#{content}".encode()).hexdigest()[:32]
 
 
+def _part(
+    kind: Kind,
+    department: str,
+    name: str,
+    position: dict[str, int],
+    valid: Callable[[str], bool],
+    read: Callable[[Any], str],
+) -> Part:
+    if name == "@department":
+        return _constant(department)
+    if name == "@counterparty":
+        return _counterparty(kind, position, valid, read)
+    if name not in position:
+        return _constant("")
+    at, column = position[name], kind.by_name[name]
+    if column.type == "document_no":
+        return lambda row: normal_document_no(read(row[at]))
+    if column.person_name:
+        return lambda row: normal_name(read(row[at]))
+    if column.type in _WRITTEN:
+        return lambda row: read(row[at])
+    return lambda row: read(row[at]).strip(BLANKS)
+
+
 def _constant(value: str) -> Part:
-    def constant(row: Sequence[str]) -> str:
+    def constant(row: Sequence[Any]) -> str:
         return value
 
     return constant
 
 
-def _document(at: int) -> Part:
-    return lambda row: normal_document_no(row[at])
+_WRITTEN = ("uscc", "org_code", "reg_no", "tax_no")
 
 
-def _name(at: int) -> Part:
-    return lambda row: normal_name(row[at])
-
-
-def _text(at: int) -> Part:
-    return lambda row: row[at].strip(BLANKS)
-
-
-def _counterparty(kind: Kind, position: dict[str, int], uscc_ok: Callable[[str], bool]) -> Part:
+def _counterparty(
+    kind: Kind, position: dict[str, int], valid: Callable[[str], bool], read: Callable[[Any], str]
+) -> Part:
     places = {role: position.get(column) for role, column in kind.counterparty.items()}
     uscc, org, reg, tax = (places.get(role) for role in ("uscc", "org_code", "reg_no", "tax_no"))
     name = places.get("name")
     regions = [position[column] for column in ("region_code", "city", "province") if column in position]
     with_region = kind.record_key == ("@counterparty",)
 
-    def weaker(row: Sequence[str]) -> str:
-        if org is not None and org_code_ok(row[org]):
-            return "org:" + row[org]
-        if reg is not None and reg_no_ok(row[reg]):
-            return "reg:" + row[reg]
-        if tax is not None and len(row[tax]) >= 15 and row[tax].isalnum():
-            return "tax:" + row[tax]
+    def weaker(row: Sequence[Any]) -> str:
+        if org is not None and row[org] and org_code_ok(code := read(row[org])):
+            return "org:" + code
+        if reg is not None and row[reg] and valid(code := read(row[reg])):
+            return "reg:" + code
+        if tax is not None and row[tax] and len(code := read(row[tax])) >= 15 and code.isalnum():
+            return "tax:" + code
         if name is None or not row[name]:
             return ""
-        found = "name:" + normal_name(row[name])
+        found = "name:" + normal_name(read(row[name]))
         if with_region:
-            found += "@" + next((row[at].strip(BLANKS) for at in regions if row[at]), "")
+            found += "@" + next((read(row[at]).strip(BLANKS) for at in regions if row[at]), "")
         return found
 
     if uscc is None:
         return weaker
 
-    def party(row: Sequence[str]) -> str:
-        code = row[uscc]
-        return code if code and uscc_ok(code) else weaker(row)
+    def party(row: Sequence[Any]) -> str:
+        if row[uscc]:
+            code = read(row[uscc])
+            if valid(code):
+                return code
+        return weaker(row)
 
     return party

@@ -21,7 +21,8 @@ class Layout:
 
     position: column -> index in a picked row. controls: '@op', '@version_at', '@version_seq' -> cell. again: (index in
     the row, cell) of columns that a second heading feeds too. headings: normal heading -> cells. by_shape: (cell,
-    routes). tail: what is appended to the cells before picking (a blank and the constants). unnamed: (cell, heading)
+    routes). tail: what is appended to the cells before picking (a blank and the constants). cell_of:
+    column -> place among the cells with their tail. unnamed: (cell, heading)
     of headings that are no columns but are kept.
     """
 
@@ -38,16 +39,21 @@ class Layout:
     headings: dict[str, list[int]]
     by_shape: tuple[tuple[int, dict[str, tuple[str, ...]]], ...]
     tail: list[str]
+    cell_of: dict[str, int]
     pick: Callable[[Sequence[str]], tuple[str, ...]]
     unnamed: tuple[tuple[int, str], ...]
 
     def applies(self, item: Derive) -> bool:
-        """Whether a derivation has anything to do here: its column has no heading (for `scale`: its source has one)."""
+        """Whether a derivation can do anything here: its column has no heading (for `scale`: its source has one), and
+        what it is made from can be there."""
         if item.column not in self.position:
             return False
         if item.how == "scale":
             return any(normal_heading(source) in self.headings for source in item.source)
-        return item.column not in self.sent and item.column not in self.constant
+        if item.column in self.sent or item.column in self.constant:
+            return False
+        needs = item.source if item.when is None else (item.when,)
+        return not needs or any(name in self.position or normal_heading(name) in self.headings for name in needs)
 
     def reachable(self, column: str) -> bool:
         """Whether a column can hold anything in this section."""
@@ -97,6 +103,7 @@ def lay_out(feed: Feed, kind: Kind, section: Section) -> Layout:
         headings=headings,
         by_shape=tuple(by_shape),
         tail=["", *constants.values()],
+        cell_of={name: cell_of.get(name, place.get(name, width)) for name in names},
         pick=itemgetter(*(cell_of.get(name, place.get(name, width)) for name in names), width),
         unnamed=tuple((at, section.cells[at].strip()) for at, _ in (*section.headings.unknown, *section.headings.kept)),
     )

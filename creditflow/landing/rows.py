@@ -11,86 +11,32 @@ Promises
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
-from zoneinfo import ZoneInfo
+from typing import cast
 
-from creditflow.identity.codes import is_personal, uscc_ok
 from creditflow.identity.masking import mask_text
-from creditflow.identity.normal import BLANKS, normal_code, parse_date
+from creditflow.identity.normal import BLANKS, normal_code
 from creditflow.identity.persons import PersonKeys
 from creditflow.landing.amend import Notes, amendments
+from creditflow.landing.delivered import Controls, Delivered
 from creditflow.landing.keys import key_maker, unreadable_key
 from creditflow.landing.layout import lay_out
+from creditflow.landing.plain import PlainLane
 from creditflow.landing.tables import PERSON_PARTS
-from creditflow.readers import Section
-from creditflow.registry import Feed, Kind, Registry
+from creditflow.readers import PlainLines, Row, Section
 
 CODE_TYPES = ("uscc", "org_code", "reg_no", "tax_no")
 CHUNK_ROWS = 500
-_CACHE_LIMIT = 20_000
 _SPECIAL = b"\t\\\n\r\0"
 
-_person_like = re.compile(
-    r"[1-9]\d{5}(?:(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dX](?:\d\d)?"
-    r"|\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3})",
-    re.ASCII,
-).fullmatch
 _surrogates = re.compile("[\ud800-\udfff]")
 
 
-@dataclass
-class Tally:
-    """What went through. rows: rows read; undecodable, misfits: rows with that defect."""
-
-    rows: int = 0
-    undecodable: int = 0
-    misfits: int = 0
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """What all sections of a batch share. at: the delivery's own time as timestamptz text; zone: business time."""
-
-    registry: Registry
-    feed: Feed
-    kind: Kind
-    keys: PersonKeys
-    codes: CodeBook
-    tally: Tally
-    at: str
-    zone: ZoneInfo
-
-
-class CodeBook:
-    """Written forms of identifier codes and which USCCs are valid, remembered: the same codes come again and again."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, str] = {}
-        self._valid: dict[str, bool] = {}
-
-    def normal(self, raw: str) -> str:
-        """The written form; '' for a personal number, which must not be stored."""
-        if len(self.known) > _CACHE_LIMIT:
-            self.known.clear()
-        found = normal_code(raw)
-        if _person_like(found) and (is_personal(found) or (len(found) == 18 and not uscc_ok(found))):
-            found = ""
-        self.known[raw] = found
-        return found
-
-    def uscc_ok(self, code: str) -> bool:
-        """Whether a written USCC identifies somebody."""
-        found = self._valid.get(code)
-        if found is None:
-            if len(self._valid) > _CACHE_LIMIT:
-                self._valid.clear()
-            found = self._valid[code] = uscc_ok(code)
-        return found
+LineMaker = Callable[[int, list[str]], bytes]
+"""(row number, cells) -> its line"""
 
 
 class RowWriter:
@@ -112,7 +58,10 @@ class RowWriter:
             for c in delivered.kind.columns
             if c.type in CODE_TYPES and layout.reachable(c.name)
         ]
-        self._controls = _Controls(delivered, layout.controls) if layout.controls else None
+        self._controls = Controls(delivered, layout.controls) if layout.controls else None
+        self._amendments = amendments(layout, delivered.registry)
+        self._line = self._line_maker()
+        self._lane = self._lane_maker()
         self.columns = self._column_names()
 
     def _column_names(self) -> list[str]:
@@ -125,28 +74,89 @@ class RowWriter:
         return [*names, *self._layout.names[: self._layout.plain]]
 
     def chunks(self) -> Iterator[bytes]:
-        """The section's rows as COPY text, some hundred rows at a time."""
-        delivered, layout = self._delivered, self._layout
-        tally, keys, codes = delivered.tally, delivered.keys, delivered.codes
-        width, tail, pick, plain = layout.width, layout.tail, layout.pick, layout.plain
-        tabs = plain - 1
-        steps, places, persons, controls = (
-            amendments(layout, delivered.registry),
-            self._codes,
-            self._persons,
-            self._controls,
+        """The section's rows as COPY text, some hundred rows at a time, in their order; no chunk is empty."""
+        if self._section.pieces is None:
+            yield from self._texts(self._section.rows)
+            return
+        for piece in self._together(self._section.pieces):
+            yield from self._plain(piece) if isinstance(piece, PlainLines) else self._texts(piece)
+
+    def _together(self, pieces: Iterable[PlainLines | Row]) -> Iterator[PlainLines | list[Row]]:
+        """Pieces with the single rows between runs gathered."""
+        rows: list[Row] = []
+        for piece in pieces:
+            if isinstance(piece, PlainLines):
+                if rows:
+                    yield rows
+                    rows = []
+                yield piece
+                continue
+            rows.append(piece)
+            if len(rows) >= CHUNK_ROWS:
+                yield rows
+                rows = []
+        if rows:
+            yield rows
+
+    def _texts(self, rows: Iterable[Row]) -> Iterator[bytes]:
+        """Rows of text, one by one."""
+        line, tally, width = self._line, self._delivered.tally, self._layout.width
+        lines: list[bytes] = []
+        for number, cells in rows:
+            tally.rows += 1
+            lines.append(line(number, cells) if len(cells) == width else self._misfit(number, cells))
+            if len(lines) >= CHUNK_ROWS:
+                yield b"".join(lines)
+                lines.clear()
+        if lines:
+            yield b"".join(lines)
+
+    def _plain(self, run: PlainLines) -> Iterator[bytes]:
+        """A run of plain lines: ordinary ones on the short way, the others as text like any row."""
+        assert self._section.pieces is not None
+        delimiter = self._section.pieces.delimiter
+        tally, width, line = self._delivered.tally, self._layout.width, self._line
+        all_lines = run.lines
+        for start in range(0, len(all_lines), CHUNK_ROWS):
+            some = all_lines[start : start + CHUNK_ROWS]
+            made: list[bytes | None] = [None] * len(some)
+            if self._lane is not None:
+                made = self._lane.lines(run.first + start, some)
+            for at, done in enumerate(made):
+                if done is None:
+                    cells = [cell.decode("utf-8") for cell in some[at].split(delimiter)]
+                    if not any(cell and not cell.isspace() for cell in cells):
+                        made[at] = b""
+                        continue
+                    number = run.first + start + at
+                    made[at] = line(number, cells) if len(cells) == width else self._misfit(number, cells)
+                tally.rows += 1
+            chunk = b"".join(cast("list[bytes]", made))
+            if chunk:
+                yield chunk
+
+    def _lane_maker(self) -> PlainLane | None:
+        if self._section.pieces is None or not PlainLane.suits(self._layout):
+            return None
+        places = [at for at, _ in self._codes]
+        return PlainLane(
+            self._layout, self._delivered, self._section.pieces.delimiter, places, self._persons, self._controls
         )
+
+    def _line_maker(self) -> LineMaker:
+        """The function that turns one fitting row into its line, with everything it needs at hand."""
+        delivered, layout = self._delivered, self._layout
+        keys, codes = delivered.keys, delivered.codes
+        tail, pick, plain = layout.tail, layout.pick, layout.plain
+        tabs = plain - 1
+        steps, places, persons, controls = self._amendments, self._codes, self._persons, self._controls
         text_position = {name: at for name, at in layout.position.items() if at < plain}
-        key_of = key_maker(delivered.kind, delivered.feed.department, text_position, codes.uscc_ok)
+        key_of = key_maker(delivered.kind, delivered.feed.department, text_position, codes.valid)
         known = codes.known
         notes = Notes()
         nobody, no_marks = "\t\t\t" * len(persons), b"\0" + b"-" * len(persons)
-        lines: list[bytes] = []
-        for number, cells in self._section.rows:
-            tally.rows += 1
-            if len(cells) != width:
-                lines.append(self._misfit(number, cells))
-                continue
+
+        def line(number: int, cells: list[str]) -> bytes:
             cells += tail
             row = list(pick(cells))
             for step in steps:
@@ -164,9 +174,8 @@ class RowWriter:
                 if row[at]:
                     people, marks = self._protect(row, keys)
                     break
-            values = row[:plain]
             try:
-                data = "\t".join(values).encode()
+                data = "\t".join(row[:plain]).encode()
             except UnicodeEncodeError:
                 data = self._undecodable(row, notes)
             if len(data) - len(data.translate(None, _SPECIAL)) != tabs:
@@ -180,16 +189,13 @@ class RowWriter:
                 if op in "DWR":
                     content = sha256(data + marks + op.encode()).hexdigest()[:32]
                 head = f"{number}\t{sequence}\t{key}\t{content}\t{op}\t{moment}\t"
-            if notes.changes or notes.derived or notes.extra or notes.defect:
-                lines.append(f"{head}{_remember(notes)}{people}".encode("utf-8", "replace") + data + b"\n")
+            if notes.any():
+                head = f"{head}{_remember(notes)}{people}"
                 notes.forget()
-            else:
-                lines.append(f"{head}\t\t\t\t{people}".encode() + data + b"\n")
-            if len(lines) >= CHUNK_ROWS:
-                yield b"".join(lines)
-                lines.clear()
-        if lines:
-            yield b"".join(lines)
+                return head.encode("utf-8", "replace") + data + b"\n"
+            return f"{head}\t\t\t\t{people}".encode() + data + b"\n"
+
+        return line
 
     # --- rows that need more ---------------------------------------------------------------------------------------
 
@@ -237,88 +243,6 @@ class RowWriter:
         control = f"I\t{delivered.at}\t" if self._controls is not None else ""
         blanks = "\t\t\t" * len(self._persons) + "\t" * (layout.plain - 1)
         return f"{number}\t{number}\t{key}\t{content}\t{control}{_remember(notes)}{blanks}\n".encode("utf-8", "replace")
-
-
-class _Controls:
-    """What a row says of itself: operation, change time, sequence."""
-
-    def __init__(self, delivered: Delivered, places: dict[str, int]) -> None:
-        self._at, self._zone = delivered.at, delivered.zone
-        self._op, self._time, self._seq = (places.get(name) for name in ("@op", "@version_at", "@version_seq"))
-        self._lookup = delivered.feed.lookups.get("@op", {})
-        self._flags = delivered.feed.lookup_flags.get("@op", {})
-        self._operations: dict[str, tuple[str, str]] = {}
-        self._days: set[str] = set()
-
-    def read(self, number: int, cells: list[str], notes: Notes) -> tuple[str, str, int]:
-        """(operation, change time as PostgreSQL reads it, sequence) of a row; the delivery's time where it has none."""
-        operation, moment, sequence = "I", self._at, number
-        if self._op is not None:
-            raw = cells[self._op]
-            known = self._operations.get(raw) or self._operation(raw)
-            operation = known[0]
-            if known[1] == "?":
-                notes.defect, notes.detail = "bad_operation", "@op"
-            elif known[1]:
-                notes.derived.append(known[1])
-        if self._time is not None:
-            raw = cells[self._time]
-            if raw[:10] in self._days and _clock(raw, 10):
-                moment = raw
-            elif raw:
-                moment = self._moment(raw, notes)
-        if self._seq is not None:
-            raw = cells[self._seq]
-            if raw.isdecimal() and raw.isascii() and len(raw) <= 18:
-                sequence = int(raw)
-        return operation, moment, sequence
-
-    def _operation(self, raw: str) -> tuple[str, str]:
-        """(operation, note); note '?' for a word that is none."""
-        word = raw.strip(BLANKS)
-        meant = self._lookup.get(word, word.upper() or "I")
-        flag = self._flags.get(word)
-        answer = (meant, f"@op:{flag}" if flag else "") if meant in ("I", "U", "D", "W", "R") else ("I", "?")
-        if len(self._operations) < 1000:
-            self._operations[raw] = answer
-        return answer
-
-    def _moment(self, raw: str, notes: Notes) -> str:
-        """Read a change time in full; days that PostgreSQL reads as they stand are remembered."""
-        text = raw.strip(BLANKS)
-        found = read_moment(text, self._zone)
-        if not found:
-            notes.derived.append("@version_at:unreadable")
-            return self._at
-        if _simple_day(raw) and len(self._days) < _CACHE_LIMIT:
-            self._days.add(raw[:10])
-        return found
-
-
-_simple_day = re.compile(r"\d{4}-\d\d-\d\d[ T]", re.ASCII).match
-_clock = re.compile(r"[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?", re.ASCII).fullmatch
-_compact = re.compile(r"\d{14}|\d{12}|\d{8}", re.ASCII).fullmatch
-
-
-def read_moment(text: str, zone: ZoneInfo) -> str:
-    """A change time as PostgreSQL reads it, with its offset; '' when the text is none.
-
-    Accepts ISO forms with - or /, YYYYMMDD[HHMM[SS]], dates alone (midnight), times without zone in business time.
-    """
-    plain = text.replace("/", "-")
-    try:
-        if _compact(plain):
-            clock = f"{plain[8:10] or '00'}:{plain[10:12] or '00'}:{plain[12:] or '00'}"
-            plain = f"{plain[:4]}-{plain[4:6]}-{plain[6:8]} {clock}"
-        moment = dt.datetime.fromisoformat(plain)
-    except ValueError:
-        day = parse_date(text)
-        if day is None:
-            return ""
-        moment = dt.datetime.combine(day, dt.time(), zone)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
-    return moment.isoformat() if 1900 <= moment.year <= 2200 else ""
 
 
 def _changed(column: str, raw: str, code: str, notes: Notes) -> str:

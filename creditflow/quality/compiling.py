@@ -132,6 +132,7 @@ def _cross_rows(row: Row, work: str, department: str) -> list[str]:
             f"insert into {REPEATED_NUMBER} select k.authority, k.number from ({twice}) k"
             f" join {work} r on btrim(r.{number}) = k.number and coalesce(btrim(r.{authority}), '') = k.authority"
             f" where r.op in ('I', 'U') group by 1, 2 having count(distinct ({told})) > 1"
+            " and count(distinct r.record_key) > 1"
         )
     return statements
 

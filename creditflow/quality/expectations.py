@@ -40,6 +40,8 @@ ROW_KEY = ("batch_id", "row_no")
 """Columns that name a row in every gate table."""
 
 CONDITION = "column_values.rule_kept"
+KEPT_COUNT = f"{CONDITION}.unexpected_count"
+NOT_NULL_COUNT = "column_values.nonnull.unexpected_count"
 FAILING_ROWS = "table.failing_rows"
 
 
@@ -133,15 +135,17 @@ class ExpectRuleToHold(ColumnMapExpectation):  # type: ignore[misc]
     def get_validation_dependencies(
         self, execution_engine: Any = None, runtime_configuration: Any = None, **_: Any
     ) -> ValidationDependencies:
-        """The stock counts, and the shared failing rows in place of two scans per rule."""
-        needed = super().get_validation_dependencies(execution_engine, runtime_configuration)
-        for suffix in ("unexpected_values", "unexpected_index_list", "unexpected_index_query"):
-            needed.metric_configurations.pop(f"{CONDITION}.{suffix}", None)
-        table = needed.metric_configurations["table.row_count"].metric_domain_kwargs
-        needed.set_metric_configuration(
-            FAILING_ROWS, MetricConfiguration(FAILING_ROWS, table, metric_value_kwargs=None)
+        """The stock counts, and the shared failing rows in place of two scans per rule.
+
+        Named directly: the stock way to the same metrics rebuilds its configuration some fifty times per rule.
+        """
+        table = {"batch_id": self.batch_id, "table": None, "row_condition": None, "condition_parser": None}
+        column = {**table, "column": self.column}
+        domains = {NOT_NULL_COUNT: column, KEPT_COUNT: column, "table.row_count": table, FAILING_ROWS: table}
+        return ValidationDependencies(
+            {name: MetricConfiguration(name, domain, metric_value_kwargs={}) for name, domain in domains.items()},
+            (runtime_configuration or {}).get("result_format") or result_format(0),
         )
-        return needed
 
     def _validate(
         self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None
@@ -215,9 +219,9 @@ def result_format(rows: int) -> dict[str, Any]:
 def outcome(result: Any) -> Outcome:
     """One Great Expectations result as an Outcome. Raises ExpectationProblem when it holds an exception."""
     rule_id = str(result.expectation_config.meta["rule_id"])
-    if result.exception_info and result.exception_info.get("raised_exception"):
-        raise ExpectationProblem(f"rule {rule_id} could not be evaluated")
     body = result.result
+    if not body or (body.get("unexpected_count") is None and body.get("element_count")):
+        raise ExpectationProblem(f"rule {rule_id} could not be evaluated")
     rows = tuple((str(key["batch_id"]), int(key["row_no"])) for key in body.get("unexpected_index_list") or ())
     if len(rows) != int(body["unexpected_count"] or 0):
         raise ExpectationProblem(f"rule {rule_id}: {body['unexpected_count']} rows counted, {len(rows)} named")

@@ -29,7 +29,7 @@ from creditflow.identity.codes import uscc_ok
 from creditflow.landing import land
 from creditflow.landing.keys import key_maker
 from creditflow.landing.tables import work_table
-from creditflow.ops.database import Connection, connect, transaction, try_session_lock
+from creditflow.ops.database import Connection, connect, transaction
 from creditflow.quality.checks import literal
 from creditflow.quality.compiling import (
     BATCH_FACTS,
@@ -60,10 +60,6 @@ ATTEMPTS = 2
 LOCK = "creditflow.gate"
 
 
-class GateBusy(Exception):
-    """Another sweep is running; it will take the waiting batches."""
-
-
 class GateDecisionError(Exception):
     """A person's decision does not fit the batch; the message says why, in Chinese and English."""
 
@@ -86,13 +82,12 @@ class GateSummary:
 def gate(settings: Settings, registry: Registry, batch_ids: Sequence[str] | None = None) -> GateSummary:
     """Judge every batch in state `landed` (or those of `batch_ids` that are). Nothing waiting: no work, no import.
 
-    Raises GateBusy when a sweep is already running, RuleBookError when there is no usable rule book.
+    Waits for a sweep that is already running. Raises RuleBookError when there is no usable rule book.
     """
     started = time.monotonic()
     conn = connect(settings, name="gate", autocommit=True)
     try:
-        if not try_session_lock(conn, LOCK):
-            raise GateBusy("已有质检任务在运行 / another sweep of the gate is running")
+        _one_sweep_at_a_time(conn)
         book = load_or_previous(settings, registry)
         waiting = _waiting(conn, batch_ids)
         if book.fallback:
@@ -159,6 +154,12 @@ def _decide_on_held(
             )
         else:
             cursor.execute("update ops.batch set gate_failures = 0 where batch_id = %s", (batch_id,))
+
+
+def _one_sweep_at_a_time(conn: Connection) -> None:
+    """Wait for, and hold until `conn` is closed, the right to sweep: the gate's work tables have one user."""
+    with conn.cursor() as cursor:
+        cursor.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (LOCK,))
 
 
 def _waiting(conn: Connection, batch_ids: Sequence[str] | None) -> list[dict[str, Any]]:
@@ -310,7 +311,8 @@ class _Sweep:
                         "update ops.batch set seconds = seconds + %s where batch_id = %s", (seconds, batch_id)
                     )
             yield replace(verdict, seconds=seconds)
-        self._execute(f"drop table if exists {gate_table(name)}")
+        for table in (gate_table(name), BATCH_FACTS, FAILING):
+            self._execute(f"drop table if exists {table}")
 
     def _prepare_tables(self) -> None:
         self._execute(f"create unlogged table if not exists {REPEATED_KEY} (record_key uuid)")

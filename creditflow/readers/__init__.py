@@ -19,7 +19,7 @@ from creditflow.readers.errors import ReadError, reason
 from creditflow.readers.excel import read_excel
 from creditflow.readers.html_table import read_html
 from creditflow.readers.json_records import read_json
-from creditflow.readers.table import ROW_NUMBER, Row, Section
+from creditflow.readers.table import ROW_NUMBER, Pieces, PlainLines, Row, Section
 from creditflow.readers.xml_records import read_xml
 from creditflow.registry import Feed
 
@@ -27,6 +27,8 @@ __all__ = [
     "HEAD_BYTES",
     "ROW_NUMBER",
     "Encoding",
+    "Pieces",
+    "PlainLines",
     "ReadError",
     "Row",
     "Section",

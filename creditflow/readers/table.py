@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from creditflow.readers.errors import ReadError
 from creditflow.registry import Feed, HeadingRow, normal_heading
@@ -25,13 +26,38 @@ ROW_NUMBER = "@row"
 
 
 @dataclass(frozen=True, slots=True)
+class PlainLines:
+    """Lines of a CSV without quotation marks, valid UTF-8. first: number of the first; block: the lines, ends included."""
+
+    first: int
+    block: bytes
+
+    @property
+    def lines(self) -> list[bytes]:
+        """Without their ends."""
+        return self.block.splitlines()
+
+
+class Pieces(Protocol):
+    """The rows of a section as runs of plain lines, and single rows between them. delimiter: one byte."""
+
+    delimiter: bytes
+
+    def __iter__(self) -> Iterator[PlainLines | Row]: ...
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
-    """Rows that share headings. cells: headings as sent; headings: what they mean; header_row: where they stood."""
+    """Rows that share headings. cells: headings as sent; headings: what they mean; header_row: where they stood.
+
+    rows, or pieces where they are offered: one or the other is consumed, once.
+    """
 
     cells: tuple[str, ...]
     headings: HeadingRow
     header_row: int
     rows: Iterator[Row]
+    pieces: Pieces | None = None
 
 
 def find_header(rows: Iterator[Row], feed: Feed) -> tuple[int, tuple[str, ...], HeadingRow]:

@@ -30,6 +30,8 @@ CUT_OFF = time(5, 0)
 TREND_DAYS = 90
 STALE_DAYS = 30
 ATTENTION_LINES = 10
+CALENDAR_RULE = "CALENDAR-YEAR"
+"""Incident that the calendar line says already."""
 JUMP_FACTOR, JUMP_SHARE, JUMP_ROWS = 3.0, 0.05, 10
 
 DEFINITIONS: dict[str, Both] = {
@@ -369,7 +371,8 @@ def _jumps(as_of: date, departments: Mapping[str, Row], daily: Mapping[str, Sequ
 def _incidents(departments: Mapping[str, Row], incidents: Sequence[Row]) -> Iterator[Attention]:
     grouped: dict[tuple[str | None, str], Row] = {}
     for row in incidents:
-        grouped.setdefault((row["department"], row["message_zh"]), row)
+        if row["rule_id"] != CALENDAR_RULE:
+            grouped.setdefault((row["department"], row["message_zh"]), row)
     for (code, _), row in grouped.items():
         importance, name = _about(departments, code or "")
         yield Attention(
@@ -378,7 +381,9 @@ def _incidents(departments: Mapping[str, Row], incidents: Sequence[Row]) -> Iter
             state("incident"),
             "note",
             Both(f"{name.zh}：{sentence(row['message_zh'])}", f"{name.en}: {sentence(row['message_en'], '.')}"),
-            Both("告知部门调整报送内容。", "Tell the department to change what it sends."),
+            Both("告知部门调整报送内容。", "Tell the department to change what it sends.")
+            if code
+            else Both("由运维核查。", "Let operations look into it."),
             f"department/{code}.html" if code else "definitions.html",
         )
 

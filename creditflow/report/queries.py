@@ -180,7 +180,6 @@ ISSUE_GROUPS = Query(
        count(*) as open,
        count(*) filter (where opened_on = %(as_of)s) as new,
        count(*) filter (where due_on < %(as_of)s) as overdue,
-       count(*) filter (where due_on is null) as undated,
        min(opened_on) as oldest,
        min(due_on) as next_due
 from publish.data_issue
@@ -416,6 +415,14 @@ INCIDENTS = Query(
 from quality.incident
 where as_of = %(as_of)s
 order by department, feed, rule_id, message_en""",
+)
+
+DOUBTS = Query(
+    "doubts",
+    Both("仓库存疑的含义", "what the warehouse's doubts mean"),
+    """select rule_id, name_zh, name_en
+from ops.warehouse_doubt
+order by rule_id""",
 )
 
 CALENDAR = Query(

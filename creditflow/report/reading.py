@@ -22,7 +22,7 @@ from creditflow.report import figures, queries
 from creditflow.report.cells import Badge, Code, Link
 from creditflow.report.kinds import KindNames, kind_names
 from creditflow.report.queries import Answer, Query, Row
-from creditflow.report.rules import Rule, rule_book, titled
+from creditflow.report.rules import NOTICE, Rule, notice, rule_book, titled
 from creditflow.report.words import CITY, Both, state
 from creditflow.settings import Settings
 
@@ -137,7 +137,7 @@ class Night:
         title = titled(self.book, rule_id)
         if rule_id in self.rule_pages:
             return Link(title, f"rule/{slug(rule_id)}.html")
-        if rule_id in self.book:
+        if rule_id in self.book and self.book[rule_id].kind != NOTICE:
             file, line = self.book[rule_id].place
             return Link(title, f"rulebook/{slug(file)}.html#L{line}")
         return title
@@ -184,7 +184,10 @@ def read_night(settings: Settings, as_of: date) -> Night:
         if answer.missing:
             log.warning("report: %s: %s", name, answer.missing)
     registry = load(settings.project, lenient=True)
-    return Night(settings, as_of, answers, parameters, kind_names(registry), rule_book(settings, registry), set(pages))
+    book = rule_book(settings, registry)
+    for row in answers["doubts"].rows:
+        book.setdefault(row["rule_id"], notice(row["rule_id"], Both(row["name_zh"], row["name_en"])))
+    return Night(settings, as_of, answers, parameters, kind_names(registry), book, set(pages))
 
 
 def _months_back(day: date, months: int) -> date:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from creditflow.quality.marked_yaml import RuleBookError
-from creditflow.quality.rulebook import Bilingual, load_or_previous
+from creditflow.quality.rulebook import load_or_previous
 from creditflow.registry import Registry
 from creditflow.report.words import RULES, Both
 from creditflow.settings import Settings
@@ -33,7 +33,7 @@ class Rule:
     severity: str
     kind: str
     fields: tuple[str, ...]
-    remedy: Both
+    remedy: Both | None
     clause: str
     due_days: int
     place: tuple[str, int]
@@ -47,10 +47,8 @@ def rule_book(settings: Settings, registry: Registry) -> dict[str, Rule]:
         log.warning("report: the rule book does not load, rules are shown by id: %s", problem)
         return {}
     rules = {
-        name: Rule(
-            name, Both(*_words(notice.title)), "", NOTICE, (), Both(*_words(notice.remedy)), "", 0, ("catalogue.yml", 1)
-        )
-        for name, notice in book.notices.items()
+        name: notice(name, Both(said.title.zh, said.title.en), Both(said.remedy.zh, said.remedy.en))
+        for name, said in book.notices.items()
     }
     for rule_id, rule in book.by_id.items():
         file, _, line = rule.origin.rpartition(":")
@@ -66,6 +64,12 @@ def rule_book(settings: Settings, registry: Registry) -> dict[str, Rule]:
             place=(file.removeprefix("expectations/"), int(line)),
         )
     return rules
+
+
+def notice(rule_id: str, title: Both, remedy: Both | None = None) -> Rule:
+    """Words for an id that is no rule of the rule book."""
+    words = Both(title.zh, _capital(title.en))
+    return Rule(rule_id, words, "", NOTICE, (), remedy, "", 0, ("catalogue.yml", 1))
 
 
 def rule_files(settings: Settings) -> dict[str, list[str]]:
@@ -86,10 +90,6 @@ def titled(book: Mapping[str, Rule], rule_id: str) -> Both:
         name, scope = rule_id.removeprefix("SCOPE-"), book["SCOPE"].title
         return Both(f"{scope.zh}：{name}", f"{scope.en}: {name}")
     return RULES.get(rule_id, Both(rule_id, rule_id))
-
-
-def _words(text: Bilingual) -> tuple[str, str]:
-    return text.zh, _capital(text.en)
 
 
 def _capital(text: str) -> str:

@@ -273,7 +273,7 @@ def issue_groups(night: Night) -> Table:
             "new": row["new"],
             "overdue": row["overdue"],
             "oldest": row["oldest"],
-            "next_due": row["next_due"] or (word("unknown") if row["undated"] else None),
+            "next_due": row["next_due"] or (word("unknown") if row["severity"] != "warehouse" else None),
             "_href": f"department/{slug(row['department'])}.html" if row["department"] in night.departments else "",
         }
         for row in night.rows(queries.ISSUE_GROUPS)
@@ -318,7 +318,7 @@ def issues(night: Night, code: str) -> Table:
                 "row_no": row["row_no"],
                 "opened_on": row["opened_on"],
                 "age_days": (night.as_of - row["opened_on"]).days,
-                "due_on": row["due_on"] or word("unknown"),
+                "due_on": row["due_on"] or (word("unknown") if row["severity"] != "warehouse" else None),
                 "state": badge("overdue" if late else row["state"]),
             }
         )

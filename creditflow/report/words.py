@@ -207,20 +207,6 @@ RULES: dict[str, Both] = {
     "ARRIVAL-FAILED": Both("取数失败", "taking in the data failed"),
     "ZERO-DECLARATION": Both("当月无数据且未零报送", "no record in the month and no zero declaration"),
     "CALENDAR-YEAR": Both("工作日历缺失", "working-day calendar missing"),
-    # doubts of the warehouse
-    "subject_code_invalid": Both("主体代码校验不通过", "the subject's code fails its check"),
-    "subject_claimed_twice": Both("一个代码对应两个主体", "two subjects claim one code"),
-    "subject_identifiers_disagree": Both("同一行的代码指向不同主体", "the row's identifiers name different subjects"),
-    "subject_unmatched": Both("未能确定主体", "no subject could be determined"),
-    "term_ends_before_start": Both("有效期止早于有效期起", "the term ends before it starts"),
-    "decisive_date_missing": Both("缺少决定日期", "the decisive date is missing"),
-    "exit_without_entry": Both("有移出而无列入", "an exit without an entry"),
-    "list_code_unknown": Both("名单代码未知", "unknown list code"),
-    "publicity_end_replaced": Both(
-        "公示截止期超出规定，已按规定替换", "the end of publication was out of range and replaced"
-    ),
-    "publicity_rule_missing": Both("没有适用的公示期规则", "no publication rule applies"),
-    "severity_defaulted": Both("未注明失信严重程度，按默认处理", "no severity class was given, the default is used"),
 }
 
 BANDS: dict[str, Both] = {

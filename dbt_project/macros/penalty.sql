@@ -57,7 +57,7 @@
         r.decided_on as publicity_start,
         {{ add_months('r.decided_on', 'rule.min_months') }} as publicity_min_end,
         {{ add_months('r.decided_on', 'rule.max_months') }} as publicity_max_end,
-        greatest(r.decided_on, (r.received_at at time zone 'Asia/Shanghai')::date) as public_from,
+        greatest(r.decided_on, r.delivered_on) as public_from,
         case
             when r.publicity_end_date between {{ add_months('r.decided_on', 'rule.min_months') }}
                 and {{ add_months('r.decided_on', 'rule.max_months') }} then r.publicity_end_date

@@ -1,23 +1,45 @@
 {# Rows of a kind that arrived with this build: of several versions of one record the newest counts, whatever the order
-   of arrival. Only batches frozen for this build are read. #}
+   of arrival. Only batches frozen for this build are read. They are named one by one where they are few: the planner then
+   goes to landing by its index, however large the first load was. #}
 {% macro arrived(kind, build) -%}
+    {%- set batches = frozen_batches(kind, build) -%}
     select
         l.*,
         b.layout,
         b.received_at,
         (b.delivered_at at time zone 'Asia/Shanghai')::date as delivered_on
     from {{ source('landing', kind) }} as l
-    inner join {{ source('ops', 'build_batch') }} as bb on l.batch_id = bb.batch_id and bb.build_no = {{ build }}
     inner join {{ source('ops', 'batch') }} as b on l.batch_id = b.batch_id
-    where not exists (
-        select 1
-        from {{ source('landing', kind) }} as newer
-        inner join {{ source('ops', 'build_batch') }} as nb
-            on newer.batch_id = nb.batch_id and nb.build_no = {{ build }}
-        where newer.record_key = l.record_key
-            and (newer.version_at, newer.version_seq, newer.content_hash, newer.batch_id, newer.row_no)
-            > (l.version_at, l.version_seq, l.content_hash, l.batch_id, l.row_no)
-    )
+    where l.batch_id in ({{ batches }})
+        and not exists (
+            select 1
+            from {{ source('landing', kind) }} as newer
+            where newer.batch_id in ({{ batches }})
+                and newer.record_key = l.record_key
+                and (newer.version_at, newer.version_seq, newer.content_hash, newer.batch_id, newer.row_no)
+                > (l.version_at, l.version_seq, l.content_hash, l.batch_id, l.row_no)
+        )
+{%- endmacro %}
+
+{# The batches of a kind in a build, as what may stand in `in ( )`. #}
+{% macro frozen_batches(kind, build) -%}
+    {%- set few = 500 -%}
+    {%- set of_kind -%}
+        select bb.batch_id
+        from {{ source('ops', 'build_batch') }} as bb
+        inner join {{ source('ops', 'batch') }} as kb on bb.batch_id = kb.batch_id
+        where bb.build_no = {{ build }} and kb.kind = '{{ kind }}'
+    {%- endset -%}
+    {%- if not execute -%}
+        {{ return(of_kind) }}
+    {%- endif -%}
+    {%- set names = run_query(of_kind ~ ' order by bb.batch_id limit ' ~ (few + 1)).columns[0].values() -%}
+    {%- if names | length > few -%}
+        {{ return(of_kind) }}
+    {%- elif names | length == 0 -%}
+        {{ return('null') }}
+    {%- endif -%}
+    {{ return("'" ~ names | map('replace', "'", "''") | join("', '") ~ "'") }}
 {%- endmacro %}
 
 {# Where a row comes from, under the names every layer uses. #}

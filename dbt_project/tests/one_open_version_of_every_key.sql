@@ -3,7 +3,8 @@
 {%- set build = running_build_or_none() %}
 {%- set ns = namespace(first=true) %}
 {%- for node in graph.nodes.values() if node.config.materialized == 'versioned' and node.resource_type == 'model' %}
-{%- set key = node.config.meta.key %}
+{#- what is kept for ever once known (identifiers) may name several subjects: there the subject is part of the key #}
+{%- set key = node.config.meta.key if not node.config.meta.keep_first else (['subject_id'] + node.config.meta.key) | unique | list %}
 {{ 'union all' if not ns.first }}
 select
     '{{ node.schema }}.{{ node.alias }}' as versioned_table,

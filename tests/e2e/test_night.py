@@ -23,7 +23,6 @@ from tests.conftest import PROJECT
 
 FIRST, NEXT = "2026-11-20", "2026-11-23"
 
-pytestmark = pytest.mark.xdist_group("night")
 
 
 @dataclass

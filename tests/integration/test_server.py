@@ -134,6 +134,21 @@ def test_secrets_are_readable_by_their_owner_only(own: Settings) -> None:
     assert running.password not in running.log.read_text()
 
 
+def test_the_log_of_the_server_never_quotes_a_row(own: Settings) -> None:
+    running = ensure_server(own)
+    for statement in (
+        "select '440500199001011234'::date",
+        "create temporary table t (n text primary key); insert into t values ('440500199001011234'), ('440500199001011234')",
+        "do $$ begin raise exception 'row 440500199001011234'; end $$",
+    ):
+        with pytest.raises(psycopg2.Error):
+            value(own.warehouse_url, statement)
+    stop_server(own)
+    text = running.log.read_text()
+    assert "440500199001011234" not in text
+    assert "database system is shut down" in text
+
+
 def test_rights_of_folders_above_home_are_left_alone(own: Settings) -> None:
     closed = own.home.parent
     before = {path: (path.stat().st_mode, path.stat().st_uid) for path in (closed, *closed.parents)}

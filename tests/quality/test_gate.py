@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from creditflow.quality import gate as gate_function
 from creditflow.quality import refuse, release
-from creditflow.quality.expectations import Expected, Validator
+from creditflow.quality.expectations import ExpectationProblem, Expected, Validator
 from creditflow.quality.sweep import GateDecisionError, _Sweep
 from tests.quality.conftest import on_project
 from tests.quality.examples import ENDED_FIRM, PERSON, SHOP_ROW, WRONG_CHECK
@@ -261,6 +261,16 @@ def test_a_rule_column_without_expectation_gives_no_outcome(fresh: Gatehouse) ->
     assert set(found) == {"KEPT", "SILENT"}
     assert sorted(found["KEPT"].rows) == [("B", 1), ("B", 2), ("B", 3)]
     assert (found["KEPT"].success, found["SILENT"].success, found["SILENT"].evaluated) == (False, True, 3)
+
+
+def test_a_rule_that_cannot_be_evaluated_is_no_silent_pass(fresh: Gatehouse) -> None:
+    fresh.query("drop table if exists work.gate_try")
+    fresh.query(
+        "create table work.gate_try as select 'B' as batch_id, n as row_no, true as kept from generate_series(1, 5) n"
+    )
+    rules = [Expected("KEPT", "kept", "reject", {}), Expected("GONE", "gone", "reject", {})]
+    with pytest.raises(ExpectationProblem):
+        list(Validator(fresh.settings.warehouse_url).validate("gate_try", rules, rows=5))
 
 
 def test_verdicts_are_what_great_expectations_says(fresh: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -180,6 +181,24 @@ def test_up_again_keeps_the_servers_and_a_restart_keeps_the_ports(running: City)
     after = servers.start(running.home)
     assert after["pid"] != before["pid"]
     assert (after["sftp"], after["api"]) == (before["sftp"], before["api"])
+
+
+def test_when_the_home_is_removed_the_process_ends_by_itself(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    running = servers.start(home)
+    shutil.rmtree(home)
+    limit = time.monotonic() + 20
+    while _answers(running["api"]) and time.monotonic() < limit:
+        time.sleep(0.1)
+    assert not _answers(running["api"])
+
+
+def _answers(port: int) -> bool:
+    try:
+        httpx.get(f"http://127.0.0.1:{port}/")
+    except httpx.TransportError:
+        return False
+    return True
 
 
 def test_a_stale_note_of_a_dead_server_stops_nobody(tmp_path: Path) -> None:

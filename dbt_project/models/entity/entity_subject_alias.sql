@@ -5,7 +5,15 @@
 -- Subjects that turned out to be another subject. An id minted from an organisation code or registration number points to
 -- the registered subject that exactly one code now shows to hold that number; people's judgements (who, when, why) override
 -- the machine and are soft: a judgement of `different` points a subject back at itself.
-with machine as (
+with changed as (
+    select distinct
+        i.id_type,
+        i.id_value
+    from {{ ref('entity_subject_identifier') }} as i
+    where i.known_from_build = {{ build_no() }}
+),
+
+machine as (
     select
         m.subject_id,
         (array_agg(r.subject_id order by r.subject_id))[1] as canonical_subject_id,
@@ -14,13 +22,12 @@ with machine as (
         null::date as decided_on,
         null::uuid as decision_record_id,
         1 as rank
-    from {{ ref('entity_subject_identifier') }} as m
+    from changed as c
+    inner join {{ ref('entity_subject_identifier') }} as m
+        on c.id_type = m.id_type and c.id_value = m.id_value and m.evidence = 'minted'
     inner join {{ ref('entity_subject_identifier') }} as r
-        on m.id_type = r.id_type and m.id_value = r.id_value and r.evidence <> 'minted'
-    where m.evidence = 'minted'
-        and m.known_to_build = {{ open_build() }}
-        and r.known_to_build = {{ open_build() }}
-        and (m.known_from_build = {{ build_no() }} or r.known_from_build = {{ build_no() }})
+        on c.id_type = r.id_type and c.id_value = r.id_value and r.evidence <> 'minted'
+    where m.known_to_build = {{ open_build() }} and r.known_to_build = {{ open_build() }}
     group by m.subject_id
     having count(distinct r.subject_id) = 1
 ),
@@ -87,5 +94,5 @@ select
     e.decided_on,
     e.decision_record_id
 from edges as e
-left join edges as second on e.canonical_subject_id = second.subject_id and second.subject_id <> e.subject_id
-left join edges as third on second.canonical_subject_id = third.subject_id and third.subject_id <> second.subject_id
+left join edges as second on e.canonical_subject_id = second.subject_id and e.subject_id <> second.subject_id
+left join edges as third on second.canonical_subject_id = third.subject_id and second.subject_id <> third.subject_id

@@ -3,7 +3,9 @@
 -- source gave a role. Inactive without notice; a role taken up after the behaviour, or one that looks like a nominee's,
 -- waits for people to judge. It ends with its parent, gives no points, and is never public.
 with entry as (
-    select r.*
+    select
+        r.*,
+        {{ id_of(['r.subject_id', 'r.list_code', 'r.department', 'coalesce(r.document_key, r.record_id::text)']) }} as membership_id
     from {{ ref('core_list_entry') }} as r
     inner join {{ ref('staging_list_scope') }} as s on r.subject_id = s.subject_id
     where {{ is_open('r') }}
@@ -17,12 +19,7 @@ parent as (
     select
         m.membership_id,
         m.subject_id,
-        m.list_code,
-        m.department,
-        m.decision_no,
-        m.entered_on,
-        m.ended_on,
-        m.state
+        m.ended_on
     from {{ ref('lists_list_membership') }} as m
     inner join {{ ref('staging_list_scope') }} as s on m.subject_id = s.subject_id
     where {{ is_open('m') }}
@@ -61,9 +58,7 @@ judged as (
         held.valid_to as held_to,
         coalesce(post.posts, 0) as posts_held
     from entry as e
-    inner join parent as p
-        on e.subject_id = p.subject_id and e.list_code = p.list_code and e.department = p.department
-        and e.document_no is not distinct from p.decision_no
+    inner join parent as p on e.subject_id = p.subject_id and e.membership_id = p.membership_id
     left join {{ ref('list_rule') }} as l
         on e.list_code = l.list_code and e.decided_on >= l.valid_from and (l.valid_to is null or e.decided_on < l.valid_to)
     left join {{ ref('entity_relation') }} as held

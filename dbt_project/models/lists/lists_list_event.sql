@@ -65,7 +65,7 @@ final as (
 )
 
 select distinct
-    {{ id_of(['f.record_id', 'f.membership_id', 'f.event_type', 'f.event_on']) }} as event_id,
+    {{ id_of(['f.record_id', 'f.membership_id', 'f.event_type', 'f.event_on', 'f.reason']) }} as event_id,
     f.subject_id,
     f.membership_id,
     f.list_code,

@@ -1,0 +1,160 @@
+"""Rows to COPY lines: the short way of ordinary CSV lines says byte for byte what the long way says."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from creditflow.identity.persons import PersonKeys
+from creditflow.landing import plain
+from creditflow.landing.delivered import CodeBook, Delivered, Tally, read_moment
+from creditflow.landing.keys import record_key_text
+from creditflow.landing.rows import RowWriter
+from creditflow.readers import read
+from creditflow.registry import Registry, load
+
+ZONE = ZoneInfo("Asia/Shanghai")
+NAMES = [
+    "XK_XDR_MC", "XK_XDR_LB", "XK_XDR_SHXYM", "XK_XDR_GSZC", "XK_XDR_ZZJG", "XK_XDR_SWDJ", "XK_FR_ZJHM", "XK_XDR_ZJLX",
+    "XK_XDR_ZJHM", "XK_WSH", "XK_NR", "XK_XKJGDM", "XK_ZT", "CZBS", "GXSJ", "_SEQ",
+]  # fmt: skip
+VALUES = {
+    "XK_XDR_SHXYM": ["91440500MA4X022965", "91440500ma4x022965", "00000000000000000X", "N2440513MF0000013T", "440507199003070018", "９１"],
+    "XK_XDR_GSZC": ["440501000012343", "440501000012344", "440524660501008", "4405001234567", "44050-1000012343"],
+    "XK_XDR_ZZJG": ["71526726X", "71526726-X", "71526726x"],
+    "XK_XDR_SWDJ": ["91440500MA4X022965", "440500715267261", "44050719900307001801"],
+    "XK_FR_ZJHM": ["440507199003070018", "440524660501008", "******", "E123"],
+    "XK_XDR_ZJLX": ["身份证", "护照号", "其他-x"],
+    "XK_XDR_ZJHM": ["440511198506150028", "P1234567"],
+    "XK_WSH": ["汕许〔2026〕1号", "汕许【2026】1号", "汕许 (2026) 1号", "a|b\\c"],
+    "XK_XKJGDM": ["11440500MA4X00071Y"],
+    "XK_ZT": ["1", "2", "有效", " 有效", "x"],
+    "CZBS": ["I", "U", "W", "D", "i", "X", " "],
+    "GXSJ": ["2026-11-18 09:12:33", "2026-11-18 23:59:59.5", "2026-11-18 24:00:00", "2026/11/18", "20261118091233", "乱码"],
+    "_SEQ": ["1", "000017", "9" * 30, "x", "٣"],
+}  # fmt: skip
+NASTY = [
+    "",
+    " ",
+    "　",
+    "\t",
+    "\\N",
+    "\\.",
+    "\0",
+    "\ufffd",
+    "\x1c",
+    "\x85",
+    "\u2028",
+    "甲乙",
+    "a,b",
+    'c"d',
+    "e\nf",
+    "g\r",
+    "'; drop",
+    "=1+1",
+]
+
+
+@cache
+def sources() -> Registry:
+    return load(Path(__file__).parents[2])
+
+
+def lines_of(
+    content: bytes, *, short: bool, monkeypatch: pytest.MonkeyPatch | None = None
+) -> tuple[bytes, Tally, list[str]]:
+    registry = sources()
+    feed = registry.feed("mzj", "permit")
+    tally = Tally()
+    keys = PersonKeys(b"h" * 32, b"c" * 32, "test")
+    delivered = Delivered(
+        registry, feed, registry.kinds["permit"], keys, CodeBook(), tally, "2026-11-20T12:00:00+08:00", ZONE
+    )  # fmt: skip
+    found, columns = b"", []
+    for section in read(io.BytesIO(content), feed, "csv", "utf-8"):
+        writer = RowWriter(delivered, section if short else replace(section, pieces=None))
+        columns = writer.columns
+        found += b"".join(writer.chunks())
+    return found, tally, columns
+
+
+def document(rows: list[dict[str, str]]) -> bytes:
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, NAMES, restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode("utf-8")
+
+
+_value = st.one_of(st.sampled_from(NASTY), st.text(st.characters(codec="utf-8"), max_size=8))
+_row = st.fixed_dictionaries(
+    {
+        name: st.one_of(st.sampled_from(VALUES.get(name, [""])), st.just(""), _value) if name in VALUES else _value
+        for name in NAMES
+    }
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(_row, min_size=1, max_size=30), st.booleans())
+@example([{"XK_XDR_MC": "甲公司", "GXSJ": "2026-11-18 09:12:33", "CZBS": "I"}] * 3, False)
+def test_the_short_way_says_what_the_long_way_says(rows: list[dict[str, str]], crlf: bool) -> None:
+    content = document(rows)
+    if not crlf:
+        content = content.replace(b"\r\n", b"\n")
+    short, long = lines_of(content, short=True), lines_of(content, short=False)
+    assert short[0] == long[0]
+    assert short[1] == long[1]
+
+
+def test_ordinary_rows_do_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    original = plain.PlainLane.lines
+
+    def counted(self: plain.PlainLane, first: int, some: list[bytes]) -> list[bytes | None]:
+        made = original(self, first, some)
+        taken.append(sum(line is not None for line in made))
+        return made
+
+    monkeypatch.setattr(plain.PlainLane, "lines", counted)
+    row = {name: values[0] for name, values in VALUES.items()} | {"XK_XDR_MC": "甲公司", "XK_NR": "内容"}
+    content = document([row | {"XK_WSH": f"汕许〔2026〕{n}号"} for n in range(1000)])
+    assert lines_of(content, short=True)[1].rows == 1000
+    assert sum(taken) >= 990
+
+
+def test_lines_fit_the_columns() -> None:
+    found, _, columns = lines_of(document([{"XK_XDR_MC": "甲\t乙\\丙"}, {"XK_XDR_MC": "丁"}]), short=True)
+    for line in found.decode().splitlines():
+        assert line.count("\t") == len(columns) - 1
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-18 09:12:33", "2026-11-18T09:12:33+08:00"),
+        ("2026/11/18 09:12:33", "2026-11-18T09:12:33+08:00"),
+        ("20261118091233", "2026-11-18T09:12:33+08:00"),
+        ("202611180912", "2026-11-18T09:12:00+08:00"),
+        ("2026-11-18", "2026-11-18T00:00:00+08:00"),
+        ("2026年11月18日", "2026-11-18T00:00:00+08:00"),
+        ("2026-11-18T01:12:33Z", "2026-11-18T01:12:33+00:00"),
+        ("2026-11-18 24:00:00", ""),
+        ("0001-01-01", ""),
+        ("昨天", ""),
+    ],
+)
+def test_change_times(text: str, moment: str) -> None:
+    assert read_moment(text, ZONE) == moment
+
+
+def test_parts_of_a_key_cannot_run_into_each_other() -> None:
+    assert record_key_text(["a|b", "c"]) != record_key_text(["a", "b|c"])
