@@ -24,7 +24,6 @@ from tests.conftest import PROJECT
 FIRST, NEXT = "2026-11-20", "2026-11-23"
 
 
-
 @dataclass
 class Installation:
     """A home of its own, and what its nights said."""
