@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import getpass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -113,26 +114,57 @@ def report() -> None:
 
 @report.command()
 @as_of_option("Business date.  [default: the published build's]")
-def quality(as_of: dt.date | None) -> int:
-    """Write the morning pages under .creditflow/site."""
+@as_json
+def quality(as_of: dt.date | None, as_json: bool) -> int:
+    """Write the morning pages under .creditflow/site; --json answers with their figures instead."""
     settings = installation()
     warehouse(settings)
 
-    from creditflow.report import quality as write
+    from creditflow.report import quality_figures, quality_site
 
-    click.echo(write(settings, business_date(settings, as_of)))
+    day = business_date(settings, as_of)
+    if as_json:
+        show_json(quality_figures(settings, day))
+    else:
+        click.echo(quality_site(settings, day))
     return 0
 
 
 @report.command()
 @click.argument("uscc")
 @as_of_option("Business date.  [default: the published build's]")
-def subject(uscc: str, as_of: dt.date | None) -> int:
-    """The credit report of the subject with this unified social credit code."""
+@click.option(
+    "--scope",
+    type=click.Choice(["public", "government", "subject"]),
+    default="public",
+    show_default=True,
+    help="Who will read it; decides what is shown and what is masked.",
+)
+@click.option("--purpose", required=True, help="Why it is asked for; kept in the query log.")
+@click.option("--by", "asked_by", default=getpass.getuser, help="Who asks.  [default: the system user]")
+@click.option("--authorisation", default="", help="Number of the written authorisation, where one is needed.")
+def subject(
+    uscc: str,
+    as_of: dt.date | None,
+    scope: Literal["public", "government", "subject"],
+    purpose: str,
+    asked_by: str,
+    authorisation: str,
+) -> int:
+    """The credit report of the subject with this unified social credit code; every query is logged."""
     settings = installation()
     warehouse(settings)
 
     from creditflow.report import subject as write
 
-    click.echo(write(settings, uscc, business_date(settings, as_of)))
+    page = write(
+        settings,
+        uscc,
+        business_date(settings, as_of),
+        scope=scope,
+        purpose=purpose,
+        asked_by=asked_by,
+        authorisation=authorisation,
+    )
+    click.echo(page)
     return 0

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any
 
-from creditflow.identity.codes import org_code_ok
+from creditflow.identity.codes import org_code_ok, reg_no_ok
 from creditflow.identity.normal import BLANKS, normal_document_no, normal_name
 from creditflow.registry import Kind
 
@@ -25,19 +25,22 @@ def key_maker(
     kind: Kind,
     department: str,
     position: dict[str, int],
-    valid: Callable[[str], bool],
+    uscc_ok: Callable[[str], bool],
+    *,
+    reg_ok: Callable[[str], bool] = reg_no_ok,
     read: Callable[[Any], str] = str,
 ) -> Callable[[Sequence[Any], str], str]:
     """A function (row, its content hash) -> record_key.
 
-    position: where each canonical column stands in the rows; columns that are not among them are blank. valid: whether
-    a USCC or registration number identifies somebody. read: makes
+    position: where each canonical column stands in the rows; columns that are not among them are blank. uscc_ok,
+    reg_ok: whether a code identifies somebody. read: makes
     text of a value (rows of bytes bring `bytes.decode`).
     """
+    party = _counterparty(kind, position, uscc_ok, reg_ok, read)
     parts: list[Part] = []
     needed: list[int] = []
     for index, name in enumerate(kind.record_key):
-        parts.append(_part(kind, department, name, position, valid, read))
+        parts.append(_part(kind, department, name, position, party, read))
         if name in kind.by_name and kind.by_name[name].type == "document_no":
             needed.append(index)
     prefix = kind.name + "|"
@@ -66,17 +69,12 @@ def unreadable_key(kind: Kind, content: str) -> str:
 
 
 def _part(
-    kind: Kind,
-    department: str,
-    name: str,
-    position: dict[str, int],
-    valid: Callable[[str], bool],
-    read: Callable[[Any], str],
+    kind: Kind, department: str, name: str, position: dict[str, int], party: Part, read: Callable[[Any], str]
 ) -> Part:
     if name == "@department":
         return _constant(department)
     if name == "@counterparty":
-        return _counterparty(kind, position, valid, read)
+        return party
     if name not in position:
         return _constant("")
     at, column = position[name], kind.by_name[name]
@@ -100,7 +98,11 @@ _WRITTEN = ("uscc", "org_code", "reg_no", "tax_no")
 
 
 def _counterparty(
-    kind: Kind, position: dict[str, int], valid: Callable[[str], bool], read: Callable[[Any], str]
+    kind: Kind,
+    position: dict[str, int],
+    uscc_ok: Callable[[str], bool],
+    reg_ok: Callable[[str], bool],
+    read: Callable[[Any], str],
 ) -> Part:
     places = {role: position.get(column) for role, column in kind.counterparty.items()}
     uscc, org, reg, tax = (places.get(role) for role in ("uscc", "org_code", "reg_no", "tax_no"))
@@ -111,7 +113,7 @@ def _counterparty(
     def weaker(row: Sequence[Any]) -> str:
         if org is not None and row[org] and org_code_ok(code := read(row[org])):
             return "org:" + code
-        if reg is not None and row[reg] and valid(code := read(row[reg])):
+        if reg is not None and row[reg] and reg_ok(code := read(row[reg])):
             return "reg:" + code
         if tax is not None and row[tax] and len(code := read(row[tax])) >= 15 and code.isalnum():
             return "tax:" + code
@@ -128,7 +130,7 @@ def _counterparty(
     def party(row: Sequence[Any]) -> str:
         if row[uscc]:
             code = read(row[uscc])
-            if valid(code):
+            if uscc_ok(code):
                 return code
         return weaker(row)
 

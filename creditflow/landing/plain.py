@@ -51,7 +51,12 @@ class PlainLane:
         self._days: set[bytes] = set()
         position = {name: at for name, at in layout.position.items() if at < layout.plain}
         self._key_of = key_maker(
-            delivered.kind, delivered.feed.department, position, delivered.codes.valid, read=bytes.decode
+            delivered.kind,
+            delivered.feed.department,
+            position,
+            delivered.codes.valid,
+            reg_ok=delivered.codes.valid,
+            read=bytes.decode,
         )
 
     @classmethod

@@ -122,15 +122,15 @@ class RowWriter:
             made: list[bytes | None] = [None] * len(some)
             if self._lane is not None:
                 made = self._lane.lines(run.first + start, some)
-            for at, done in enumerate(made):
-                if done is None:
-                    cells = [cell.decode("utf-8") for cell in some[at].split(delimiter)]
-                    if not any(cell and not cell.isspace() for cell in cells):
-                        made[at] = b""
-                        continue
-                    number = run.first + start + at
-                    made[at] = line(number, cells) if len(cells) == width else self._misfit(number, cells)
-                tally.rows += 1
+            tally.rows += len(some)
+            for at in [at for at, done in enumerate(made) if done is None] if None in made else ():
+                cells = [cell.decode("utf-8") for cell in some[at].split(delimiter)]
+                if not any(cell and not cell.isspace() for cell in cells):
+                    tally.rows -= 1
+                    made[at] = b""
+                    continue
+                number = run.first + start + at
+                made[at] = line(number, cells) if len(cells) == width else self._misfit(number, cells)
             chunk = b"".join(cast("list[bytes]", made))
             if chunk:
                 yield chunk
@@ -151,7 +151,7 @@ class RowWriter:
         tabs = plain - 1
         steps, places, persons, controls = self._amendments, self._codes, self._persons, self._controls
         text_position = {name: at for name, at in layout.position.items() if at < plain}
-        key_of = key_maker(delivered.kind, delivered.feed.department, text_position, codes.valid)
+        key_of = key_maker(delivered.kind, delivered.feed.department, text_position, codes.valid, reg_ok=codes.valid)
         known = codes.known
         notes = Notes()
         nobody, no_marks = "\t\t\t" * len(persons), b"\0" + b"-" * len(persons)

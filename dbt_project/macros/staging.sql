@@ -1,13 +1,24 @@
 {# Rows of a kind that arrived with this build: of several versions of one record the newest counts, whatever the order
    of arrival. Only batches frozen for this build are read. They are named one by one where they are few: the planner then
-   goes to landing by its index, however large the first load was. #}
+   goes to landing by its index, however large the first load was. A night's rows are sorted; those of a first load are
+   compared by hash, because sorting millions of wide rows is what one waits for. #}
 {% macro arrived(kind, build) -%}
     {%- set batches = frozen_batches(kind, build) -%}
+    {%- set newest_first = 'version_at desc, version_seq desc, content_hash desc, batch_id desc, row_no desc' -%}
     select
         l.*,
         b.layout,
         b.received_at,
         (b.delivered_at at time zone 'Asia/Shanghai')::date as delivered_on
+    {%- if is_small(kind, build) %}
+    from (
+        select distinct on (n.record_key) n.*
+        from {{ source('landing', kind) }} as n
+        where n.batch_id in ({{ batches }})
+        order by n.record_key asc, n.{{ newest_first.replace(', ', ', n.') }}
+    ) as l
+    inner join {{ source('ops', 'batch') }} as b on l.batch_id = b.batch_id
+    {%- else %}
     from {{ source('landing', kind) }} as l
     inner join {{ source('ops', 'batch') }} as b on l.batch_id = b.batch_id
     where l.batch_id in ({{ batches }})
@@ -19,6 +30,17 @@
                 and (newer.version_at, newer.version_seq, newer.content_hash, newer.batch_id, newer.row_no)
                 > (l.version_at, l.version_seq, l.content_hash, l.batch_id, l.row_no)
         )
+    {%- endif %}
+{%- endmacro %}
+
+{# Whether a build's rows of a kind are few enough to sort. #}
+{% macro is_small(kind, build) -%}
+    {%- if not execute -%}{{ return(true) }}{%- endif -%}
+    {%- set rows = run_query(
+        "select coalesce(sum(kb.rows_accepted), 0) from ops.build_batch as bb inner join ops.batch as kb"
+        ~ " on bb.batch_id = kb.batch_id where bb.build_no = " ~ build ~ " and kb.kind = '" ~ kind ~ "'"
+    ).rows[0][0] -%}
+    {{ return(rows | int <= 200000) }}
 {%- endmacro %}
 
 {# The batches of a kind in a build, as what may stand in `in ( )`. #}

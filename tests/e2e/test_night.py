@@ -18,7 +18,9 @@ from typing import Any
 import psycopg2
 import pytest
 
+from bench.truth import compare
 from creditflow.ops.ledger import COUNTS, reconciles
+from creditflow.settings import load_settings
 from tests.conftest import PROJECT
 
 FIRST, NEXT = "2026-11-20", "2026-11-23"
@@ -126,6 +128,17 @@ def test_no_personal_number_stands_in_clear_in_any_log_or_result(city: Installat
     places = [city.home / "last_night.json", *(city.home / "airflow" / "logs").rglob("*.log")]
     places += [path for path in (city.home / "site").rglob("*") if path.is_file()]
     assert [str(path.relative_to(city.home)) for path in places if number.search(path.read_bytes())] == []
+
+
+def test_every_injected_fault_is_met_and_no_clean_row_is_refused(city: Installation) -> None:
+    city.night("first")
+    assert city.run("dsn").returncode == 0  # the database runs
+    settings = load_settings({"CREDITFLOW_HOME": str(city.home)})
+    found = compare(settings, settings.sandbox_home / "truth")
+    assert found.injected > 500
+    assert found.near_misses > 0.05 * found.rows
+    assert found.missed == []
+    assert found.refused == []
 
 
 def test_the_same_night_again_changes_nothing_and_says_so(city: Installation) -> None:

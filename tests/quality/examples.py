@@ -216,7 +216,7 @@ BY_KEY: dict[str, Callable[[Rule, Kind], Example]] = {
     "X-NUMBER": lambda rule, kind: Example(
         (
             {rule.fields[0]: DOCUMENT},
-            {rule.fields[0]: DOCUMENT, "counterparty_uscc": OTHER_FIRM},
+            {rule.fields[0]: DOCUMENT, "counterparty_uscc": OTHER_FIRM, "remark": "另一相对人"},
         ),
         (
             {rule.fields[0]: DOCUMENT + "重"},

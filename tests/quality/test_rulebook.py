@@ -69,7 +69,7 @@ def test_a_wrong_word_in_a_rule_is_refused_with_file_and_line(
 
 
 def test_all_problems_of_all_files_are_told_at_once(project: Path, registry: Registry) -> None:
-    edit(project, PERMIT, "check: other_named,", "check: otherwise,")
+    edit(project, PERMIT, "check: known_authority,", "check: known_stranger,")
     edit(project, "expectations/kinds/award.yml", "kind: award", "kind: awards")
     edit(project, "expectations/departments/gxj.yml", "PENALTY-R10-FINE_AMOUNT_WAN-LIMIT", "PENALTY-R99")
     (project / "expectations" / "departments" / "abc.yml").write_text(

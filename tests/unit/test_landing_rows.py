@@ -13,10 +13,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from creditflow.identity.codes import uscc_ok
 from creditflow.identity.persons import PersonKeys
 from creditflow.landing import plain
 from creditflow.landing.delivered import CodeBook, Delivered, Tally, read_moment
-from creditflow.landing.keys import record_key_text
+from creditflow.landing.keys import key_maker, record_key_text
 from creditflow.landing.rows import RowWriter
 from creditflow.readers import read
 from creditflow.registry import Registry, load
@@ -158,3 +159,21 @@ def test_change_times(text: str, moment: str) -> None:
 
 def test_parts_of_a_key_cannot_run_into_each_other() -> None:
     assert record_key_text(["a|b", "c"]) != record_key_text(["a", "b|c"])
+
+
+def test_the_strongest_valid_identifier_makes_the_key() -> None:
+    kind = sources().kinds["registration"]
+    columns = ["subject_uscc", "subject_org_code", "subject_reg_no", "subject_name", "region_code"]
+    key_of = key_maker(kind, "sjgj", {name: at for at, name in enumerate(columns)}, uscc_ok)
+    full = ["91440500MA4X022965", "71526726X", "440501000012343", "甲公司", "440507"]
+    weaker = [
+        full,
+        ["91440500MA4X022966", *full[1:]],
+        ["00000000000000000X", "71526726Y", *full[2:]],
+        ["", "", "440501000012344", *full[3:]],
+        ["", "", "", "甲公司", "440511"],
+    ]
+    keys = [key_of(row, "") for row in weaker]
+    assert len(set(keys)) == 5, "a code that is not valid is no key; by name alone the region counts"
+    assert key_of([full[0], "", "", "乙公司", ""], "") == keys[0]
+    assert key_of(["", "", full[2], "乙公司", ""], "") == keys[2]
