@@ -26,5 +26,12 @@ from (
 having count(*) > 0
 {%- set ns.first = false %}
 {%- endfor %}
--- depends_on: {{ ref('scores_score_explanation') }}, {{ ref('lists_associated_person_entry') }}
--- depends_on: {{ ref('lists_list_event') }}, {{ ref('entity_match_review') }}, {{ ref('entity_relation') }}
+{#- after every versioned table: the graph is not known while dbt parses, so each is named here #}
+{%- for kind in record_kinds() %}
+-- depends_on: {{ ref('core_' ~ kind) }}
+{%- endfor %}
+-- depends_on: {{ ref('core_effect') }}, {{ ref('entity_match_review') }}, {{ ref('entity_person') }}
+-- depends_on: {{ ref('entity_relation') }}, {{ ref('entity_subject') }}, {{ ref('entity_subject_alias') }}
+-- depends_on: {{ ref('entity_subject_identifier') }}, {{ ref('lists_associated_person_entry') }}
+-- depends_on: {{ ref('lists_list_event') }}, {{ ref('lists_list_membership') }}
+-- depends_on: {{ ref('scores_score') }}, {{ ref('scores_score_explanation') }}
