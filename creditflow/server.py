@@ -410,10 +410,11 @@ def _start(plan: Server) -> Server:
         if _wait_until_ready(server, _launch(server)):
             return server
         tail = plan.log.read_text(encoding="utf-8", errors="replace")[offset:]
-        if "could not bind" not in tail and "could not create any TCP/IP sockets" not in tail:
+        # One that ended without a word was ended by somebody: it is started again like one that lost its port.
+        if tail.strip() and "could not bind" not in tail and "could not create any TCP/IP sockets" not in tail:
             raise ServerError(f"PostgreSQL did not start; its log {plan.log} ends with:\n{tail.strip()[-2000:]}")
         plan = replace(plan, port=0)
-    raise ServerError("PostgreSQL found no free port on 127.0.0.1")
+    raise ServerError(f"PostgreSQL did not start in five attempts on 127.0.0.1, see {plan.log}")
 
 
 def _touch_log(plan: Server) -> None:
