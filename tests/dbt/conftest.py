@@ -309,3 +309,74 @@ def _tell(story: Story) -> None:
 
     # half a year later nothing has arrived; the calendar alone moves scores and publication
     story.night("half a year later", dt.date(2027, 5, 20))
+
+    # decisions of people, landed like any delivery
+    office = {"department": "x_credit_office", "day": dt.date(2027, 5, 20)}
+    land(
+        "list_entry",
+        [
+            listed(
+                8,
+                "SL05",
+                "汕应急列〔2027〕8号",
+                responsible_person_name="测试丙",
+                responsible_person_role="principal",
+                responsible_person_named="是",
+                responsible_person_id_no_hash="hash-of-a-third-fictitious-person",
+                responsible_person_id_no_cipher="k1:CCCC",
+                responsible_person_id_no_check="ok",
+            )
+        ],
+        department="yjj",
+        day=dt.date(2027, 5, 19),
+    )
+    story.night("before the decisions", dt.date(2027, 5, 20))
+    land(
+        "decision",
+        [
+            decided("d1", "severity", "penalty", "汕市监罚〔2026〕1号", decision_value="一般"),
+            decided("d2", "regime_override", "penalty", "汕市监罚〔2026〕13号", decision_value="R2023"),
+            decided("d3", "publication_hold", "permit", "汕许〔2026〕3号"),
+            decided("d4", "deletion", "permit", "汕许〔2026〕4号", confirmed_by=None),
+            decided("d5", "deletion", "penalty", "汕市监罚〔2026〕10号", confirmed_by="李复核"),
+            decided("d6", "notice_date", "list_entry", "汕应急列〔2027〕8号", decision_value="2027-05-18"),
+            decided("d7", "identity_same", None, None, subject_uscc=uscc(3), other_subject_uscc=uscc(6)),
+        ],
+        **office,
+    )
+    story.night("decided", dt.date(2027, 5, 21))
+    land(
+        "decision",
+        [
+            decided(
+                "d8",
+                "identity_different",
+                None,
+                None,
+                subject_uscc=uscc(3),
+                other_subject_uscc=uscc(6),
+                decision_date="2027-05-21",
+            )
+        ],
+        **office,
+    )
+    land(
+        "repair",
+        [repaired(2, "修复2号", "汕市监罚〔2026〕2号", state="revoked") | {"_op": "U"}],
+        department="x_creditchina",
+        day=dt.date(2027, 5, 21),
+    )
+    story.night("taken back", dt.date(2027, 5, 22))
+
+
+def decided(number: str, decision_type: str, kind: str | None, target: str | None, **changes: Any) -> dict[str, Any]:
+    """A decision of the credit office, dated 2027-05-20."""
+    return {
+        "document_no": number,
+        "decision_type": decision_type,
+        "target_kind": kind,
+        "target_document_no": target,
+        "reason": "核查确认",
+        "decided_by": "王经办",
+        "decision_date": "2027-05-20",
+    } | changes

@@ -8,7 +8,7 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {%- do open_transaction() -%}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {%- set exists = load_relation(this) is not none -%}
+    {%- set exists = run_query("select to_regclass('" ~ view ~ "')").rows[0][0] is not none -%}
     {%- set known = run_query(
         "select definition from ops.view_definition where view_name = '" ~ this.schema ~ '.' ~ this.identifier ~ "'"
     ) -%}
@@ -16,7 +16,7 @@
         {% call noop_statement('main', 'UNCHANGED', 'UNCHANGED', 0) -%} {{ sql }} {%- endcall %}
     {%- else -%}
         {%- if exists and not publish_view_fits(view, sql) -%}
-            {%- do run_query('drop view ' ~ view) -%}
+            {%- do publish_view_drop(view) -%}
         {%- endif -%}
         {% call statement('main') -%}
             create or replace view {{ view }} as
@@ -35,18 +35,43 @@
     {{ return({'relations': [view]}) }}
 {% endmaterialization %}
 
-{# `create or replace` works when every present column keeps its place, name and type. #}
+{# `create or replace` works when every present column keeps its place, name and type. A probe view in `work` tells. #}
 {% macro publish_view_fits(view, sql) -%}
-    {%- set present = adapter.get_columns_in_relation(view) -%}
-    {%- set wanted = get_column_schema_from_query(sql) -%}
-    {%- if wanted | length < present | length -%}
-        {{ return(false) }}
-    {%- endif -%}
-    {%- for column in present -%}
-        {%- set other = wanted[loop.index0] -%}
-        {%- if column.name != other.name or column.data_type != other.data_type -%}
-            {{ return(false) }}
-        {%- endif -%}
+    {%- set probe = api.Relation.create(database=view.database, schema='work', identifier='p_' ~ view.identifier) -%}
+    {%- do run_query('drop view if exists ' ~ probe) -%}
+    {%- do run_query('create view ' ~ probe ~ ' as ' ~ sql) -%}
+    {%- set misplaced = run_query(
+        "select 1 from pg_attribute as old left join pg_attribute as new on new.attrelid = '" ~ probe ~ "'::regclass"
+        ~ ' and new.attnum = old.attnum and new.attname = old.attname and new.atttypid = old.atttypid'
+        ~ ' and new.atttypmod = old.atttypmod'
+        ~ " where old.attrelid = '" ~ view ~ "'::regclass and old.attnum > 0 and new.attnum is null limit 1"
+    ) -%}
+    {%- do run_query('drop view ' ~ probe) -%}
+    {{ return(misplaced.rows | length == 0) }}
+{%- endmacro %}
+
+{# A view whose columns change place or type must go and come back, and with it the views of ours that read it: they are made
+   anew later in the same build. Anybody else's view in the way stops the build, by name. #}
+{% macro publish_view_drop(view) -%}
+    {%- set dependents = run_query(
+        "with recursive reader as ("
+        ~ " select distinct r.ev_class as oid, 1 as depth from pg_depend as d inner join pg_rewrite as r on d.objid = r.oid"
+        ~ " where d.classid = 'pg_rewrite'::regclass and d.refobjid = '" ~ view ~ "'::regclass"
+        ~ " and r.ev_class <> d.refobjid"
+        ~ " union select r.ev_class, reader.depth + 1 from reader inner join pg_depend as d on d.refobjid = reader.oid"
+        ~ " inner join pg_rewrite as r on d.objid = r.oid and d.classid = 'pg_rewrite'::regclass"
+        ~ " where r.ev_class <> reader.oid)"
+        ~ " select c.oid::regclass::text, n.nspname || '.' || c.relname, v.view_name is not null from reader"
+        ~ " inner join pg_class as c on reader.oid = c.oid inner join pg_namespace as n on c.relnamespace = n.oid"
+        ~ " left join ops.view_definition as v on v.view_name = n.nspname || '.' || c.relname"
+        ~ " group by 1, 2, 3 order by max(reader.depth) desc"
+    ).rows -%}
+    {%- for dependent in dependents if not dependent[2] -%}
+        {{ exceptions.raise_compiler_error(view ~ ' changes its columns, but ' ~ dependent[1] ~ ' reads it') }}
     {%- endfor -%}
-    {{ return(true) }}
+    {%- for dependent in dependents -%}
+        {%- do run_query('drop view if exists ' ~ dependent[0]) -%}
+        {%- do run_query("delete from ops.view_definition where view_name = '" ~ dependent[1] ~ "'") -%}
+    {%- endfor -%}
+    {%- do run_query('drop view ' ~ view) -%}
 {%- endmacro %}

@@ -113,7 +113,8 @@ final as (
             case when r.decided_on is null then 'decisive_date_missing' end
         ], null) as issues,
         r.list_code,
-        r.responsible_subject_id
+        r.responsible_subject_id,
+        coalesce(ops.parse_date(e.decided_notice_date), r.person_notified_on) as notified_on
     from named as r
     left join affected as e on r.record_id = e.record_id
     left join {{ ref('catalogue_item') }} as c

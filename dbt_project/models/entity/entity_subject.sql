@@ -2,7 +2,7 @@
     'key': ['subject_id'],
     'provenance': ['source_version_at'],
     'indexes': [
-        '(uscc) where known_to_build = <open>',
+        '(uscc)',
         'using gin (name_key gin_trgm_ops) where known_to_build = <open>',
     ],
 }) }}

@@ -45,7 +45,7 @@ judged as (
         e.responsible_person_role as role,
         coalesce(e.responsible_person_named, false) as is_named,
         coalesce(l.persons_by_rule, false) as is_by_rule,
-        e.person_notified_on as notified_on,
+        e.notified_on,
         e.list_code,
         p.membership_id,
         e.decided_on as entered_on,

@@ -54,6 +54,7 @@ select
     r.region_code,
     r.list_code,
     r.responsible_subject_id,
+    r.notified_on,
     r.snapshot_ended_on,
     r.issues,
     r.flags,

@@ -1,0 +1,147 @@
+"""The pointer, the views people build on, and builds that fail. Runs after the story, on its last night."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from creditflow import warehouse
+from creditflow.settings import Settings
+from creditflow.warehouse import dbt
+from tests.dbt.conftest import Story, repaired
+from tests.dbt.landed import load_kinds, penalty
+
+PROJECT = Path(__file__).resolve().parents[2]
+LATER = dt.date(2027, 6, 1)
+
+
+def edited(story: Story, tmp_path: Path) -> Settings:
+    """The same warehouse with a copy of the dbt project that a test may change."""
+    shutil.copytree(PROJECT / "dbt_project", tmp_path / "dbt_project")
+    return replace(story.settings, project=tmp_path)
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, path.name
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_a_view_an_analyst_built_survives_a_changed_definition(story: Story, tmp_path: Path) -> None:
+    story.landed.execute("create view public.mine as select build_no, state from publish.build")
+    settings = edited(story, tmp_path)
+    models = settings.project / "dbt_project" / "models" / "publish"
+    _replace(models / "publish_build.sql", " as is_shown", " as is_shown,\n    1 as added")
+    # a column in the middle: the view must go and come back, and the credit report, which reads it, with it
+    _replace(models / "publish_list_entry.sql", "    r.subject_id,\n", "    r.subject_id,\n    2 as inserted,\n")
+    warehouse.publish(settings, warehouse.build(settings, LATER).build_no)
+    assert story.landed.execute("select count(*) from public.mine where state = 'published'")[0][0] >= 1
+    assert story.landed.execute("select distinct added from publish.build") == [(1,)]
+    assert story.landed.execute("select distinct inserted from publish.list_entry") == [(2,)]
+    assert story.landed.execute("select count(*) > 0 from publish.credit_report") == [(True,)]
+
+    # the way back takes `added` away again, which somebody reads: the build says who, and readers keep what they have
+    story.landed.execute("create view public.in_the_way as select added from publish.build")
+    with pytest.raises(warehouse.BuildFailed, match=r"public\.(in_the_way|mine)"):
+        warehouse.build(story.settings, LATER)
+    story.landed.execute("drop view public.in_the_way, public.mine")
+    warehouse.publish(story.settings, warehouse.build(story.settings, LATER).build_no)
+
+
+def test_a_failed_build_moves_nothing_but_what_must_vanish(story: Story, tmp_path: Path) -> None:
+    story.landed.batch(
+        "penalty", [penalty(5, "汕市监罚〔2027〕5号", decision_date="2027/05/25")], day=dt.date(2027, 5, 26)
+    )
+    warehouse.publish(story.settings, warehouse.build(story.settings, LATER).build_no)
+    pointer = story.landed.execute("select build_no from ops.pointer")[0][0]
+    assert (
+        len(story.landed.execute("select 1 from publish.penalty where decision_document_no = '汕市监罚〔2027〕5号'"))
+        == 1
+    )
+
+    settings = edited(story, tmp_path)
+    (settings.project / "dbt_project" / "tests" / "never_holds.sql").write_text(
+        "select 1 as broken from {{ ref('scores_score') }} limit 1", encoding="utf-8"
+    )
+    story.landed.batch(
+        "repair", [repaired(5, "修复5号", "汕市监罚〔2027〕5号")], department="x_creditchina", day=dt.date(2027, 6, 2)
+    )
+    with pytest.raises(warehouse.BuildFailed) as failed:
+        warehouse.build(settings, LATER)
+    assert "never_holds" in str(failed.value)
+    assert story.landed.execute("select build_no from ops.pointer")[0][0] == pointer
+    state = story.landed.execute("select state from ops.build where build_no = %s", (failed.value.summary.build_no,))
+    assert state == [("failed",)]
+    gone = story.landed.execute("select 1 from publish.penalty where decision_document_no = '汕市监罚〔2027〕5号'")
+    assert gone == [], "the repair a failed build learnt of must take effect all the same"
+    with pytest.raises(warehouse.UnknownBuild):
+        warehouse.publish(story.settings, failed.value.summary.build_no)
+
+    # the next build takes back what the failed one left and brings the repair in properly
+    healed = warehouse.build(story.settings, LATER)
+    warehouse.publish(story.settings, healed.build_no)
+    assert healed.batches == 1
+    assert story.landed.execute(
+        "select distinct state from core.penalty where decision_document_no = '汕市监罚〔2027〕5号'"
+        " and known_to_build = 2147483647"
+    ) == [("repaired",)]
+
+
+def test_one_build_at_a_time(story: Story) -> None:
+    from creditflow.ops.database import connect, try_session_lock
+
+    other = connect(story.settings, name="another build", autocommit=True)
+    try:
+        assert try_session_lock(other, "creditflow.build")
+        with pytest.raises(warehouse.BuildBusy):
+            warehouse.build(story.settings, LATER)
+        with pytest.raises(warehouse.BuildBusy):
+            warehouse.rollback(story.settings)
+    finally:
+        other.close()
+
+
+def test_an_empty_run_is_refused(story: Story) -> None:
+    story.landed.execute("update ops.build set state = 'running' where build_no = (select build_no from ops.pointer)")
+    try:
+        result = dbt.run(
+            story.settings, "build", ["--select", "scores_score", "--empty", "--exclude-resource-type", "test"]
+        )
+    finally:
+        story.landed.execute(
+            "update ops.build set state = 'published' where build_no = (select build_no from ops.pointer)"
+        )
+    assert any("--empty" in failure for failure in result.failures)
+
+
+def test_staging_reads_every_column_of_every_kind() -> None:
+    for kind, declared in load_kinds(PROJECT).items():
+        text = (PROJECT / "dbt_project" / "models" / "staging" / f"staging_{kind}.sql").read_text(encoding="utf-8")
+        missing = [
+            column["name"]
+            for column in declared["columns"]
+            if f"a.{column['name']}" not in text and column["type"] != "person_id"
+        ]
+        assert missing == [], f"staging_{kind} does not read {missing}"
+
+
+def test_the_project_knows_every_kind() -> None:
+    text = (PROJECT / "dbt_project" / "macros" / "kinds.sql").read_text(encoding="utf-8")
+    listed = text.split("record_kinds() -%}")[1].split("{%- endmacro")[0]
+    assert [kind for kind in load_kinds(PROJECT) if f"'{kind}'" not in listed] == []
+
+
+def test_names_stay_within_forty_letters() -> None:
+    names = [path.stem for path in (PROJECT / "dbt_project" / "models").rglob("*.sql")]
+    assert [name for name in names if len(name) > 40] == []
+
+
+def test_no_model_reads_the_clock() -> None:
+    for path in (PROJECT / "dbt_project").rglob("*.sql"):
+        text = path.read_text(encoding="utf-8").lower()
+        for clock in ("now()", "current_date", "current_timestamp", "clock_timestamp"):
+            assert clock not in text, f"{path.name} reads the clock"
