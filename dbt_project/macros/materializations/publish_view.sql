@@ -1,9 +1,16 @@
 {# A view people build on. It is replaced only when its definition or its comments changed, in place where PostgreSQL
-   allows it, and never dropped with CASCADE: what an analyst built on it stays, or the build says whose view is in the way. #}
+   allows it, and never dropped with CASCADE: what an analyst built on it stays, or the build says whose view is in the way.
+   Its contract, every column by name and type, is compared with the query before anything is touched. #}
 
 {% materialization publish_view, adapter='postgres' %}
+    {%- if not config.get('contract').enforced -%}
+        {{ exceptions.raise_compiler_error('a published view needs an enforced contract: ' ~ model.name) }}
+    {%- endif -%}
     {%- set view = this.incorporate(type='view') -%}
-    {%- set documented = [sql, model.description, model.columns.values() | map(attribute='description') | list] -%}
+    {%- set columns = model.columns.values() -%}
+    {%- set documented = [
+        sql, model.description, columns | map(attribute='data_type') | list, columns | map(attribute='description') | list
+    ] -%}
     {%- set definition = local_md5(documented | string) -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {%- do open_transaction() -%}
@@ -15,6 +22,7 @@
     {%- if exists and known.rows | length == 1 and known.rows[0][0] == definition -%}
         {% call noop_statement('main', 'UNCHANGED', 'UNCHANGED', 0) -%} {{ sql }} {%- endcall %}
     {%- else -%}
+        {%- do get_assert_columns_equivalent(sql) -%}
         {%- if exists and not publish_view_fits(view, sql) -%}
             {%- do publish_view_drop(view) -%}
         {%- endif -%}
