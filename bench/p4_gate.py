@@ -29,7 +29,7 @@ from creditflow.ops.database import Connection, connect
 from creditflow.ops.migrate import migrate
 from creditflow.ops.registry_sync import sync_registry
 from creditflow.quality.checks import Row, literal
-from creditflow.quality.compiling import REPEATED_KEY, REPEATED_NUMBER, pass_over, rule_sql
+from creditflow.quality.compiling import REPEATED_KEY, REPEATED_NUMBER, pass_over, powers, rule_sql
 from creditflow.quality.rulebook import RuleBook, load_rulebook
 from creditflow.registry import Registry, load
 from creditflow.server import ensure_server, remove_server
@@ -61,11 +61,13 @@ def hand_written(conn: Connection, registry: Registry, book: RuleBook, batch_id:
     """Seconds of the pass, and of the pass with reasons and landing; what it writes is undone."""
     kind = registry.kinds[FEED]
     work = f"work.{work_table(batch_id)}"
+    authorities = powers(registry, FEED)
     row = Row(
         kind,
         received=f"date {literal(AS_OF.isoformat())}",
         lists=book.lists,
-        authorities=tuple(sorted(registry.authority_codes)),
+        authorities=tuple(sorted(authorities)),
+        empowered=tuple(sorted(code for code, has_power in authorities.items() if has_power)),
     )
     rules = book.rules(FEED, DEPARTMENT)
     tests = [(rule, rule_sql(rule, row)) for rule in rules]
@@ -85,7 +87,7 @@ def hand_written(conn: Connection, registry: Registry, book: RuleBook, batch_id:
         work=work,
         received=AS_OF.isoformat(),
         filters=(),
-        authorities=registry.authority_codes,
+        authorities=authorities,
     ).before
     names = ", ".join(c for c in _columns(conn, f"landing.{FEED}") if c not in ("batch_id", "flags"))
     rejecting = ", ".join(literal(rule.rule_id) for rule in rules if rule.severity == "reject")

@@ -12,7 +12,7 @@ from creditflow import __version__
 from creditflow.cli.flow import build, decide, diff, drop, gate, ingest, publish, rollback
 from creditflow.cli.installation import doctor, down, dsn, psql, sandbox, up
 from creditflow.cli.nightly import night
-from creditflow.cli.reading import report, sources
+from creditflow.cli.reading import report, sources, thresholds
 from creditflow.failure import places, tell
 
 NOISY = ("httpx", "httpcore", "paramiko", "asyncssh", "great_expectations")
@@ -42,6 +42,7 @@ def creditflow(verbose: bool) -> None:
 
 for _command in (
     sources,
+    thresholds,
     sandbox,
     ingest,
     drop,

@@ -1,4 +1,4 @@
-"""Commands that only tell: sources, report."""
+"""Commands that only tell: sources, thresholds, report."""
 
 from __future__ import annotations
 
@@ -105,6 +105,28 @@ def check(write: bool, as_json: bool) -> int:
         registry = load(project)
         click.echo(f"{len(registry.departments)} departments, {len(registry.external)} external: no problem")
     return 1 if problems else 0
+
+
+@click.command()
+@click.argument("departments", nargs=-1)
+def thresholds(departments: tuple[str, ...]) -> int:
+    """Propose limits for DEPARTMENTS (default: all 43) from their own past deliveries, as YAML.
+
+    Nothing is in force until a person accepts it: fill in accepted_by, accepted_on and reason, and put the
+    department's block into expectations/departments/<code>.yml.
+    """
+    settings = installation()
+    warehouse(settings)
+
+    from creditflow.cli.output import feed_exists
+    from creditflow.quality.thresholds import propose_thresholds
+    from creditflow.registry import load
+
+    registry = load(settings.project)
+    for code in departments:
+        feed_exists(registry, code, None)
+    click.echo(propose_thresholds(settings, registry, departments or None), nl=False)
+    return 0
 
 
 @click.group()

@@ -11,7 +11,7 @@ Promises
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -83,7 +83,9 @@ class Row:
 
     source: SQL of the inner row (`select <source> from <work table> r`), grown as checks ask for parsed values.
     received: SQL date literal; nothing can have been decided after it.
-    lists: values of each code list. authorities: codes of the authorities the registry knows.
+    lists: values of each code list. authorities: codes of the authorities the registry knows; empowered: of these, the
+    ones whose department supplies this kind.
+    measures: aggregates over the rows of a delivery (`select <measures> from (<inner rows>) w`), for batch checks.
     """
 
     def __init__(
@@ -93,22 +95,36 @@ class Row:
         received: str = "null::date",
         lists: Mapping[str, tuple[str, ...]] | None = None,
         authorities: tuple[str, ...] = (),
+        empowered: tuple[str, ...] = (),
     ) -> None:
         self.kind = kind
         self.types = {column.name: column.type for column in kind.columns}
         self.received = received
         self.lists = lists or {}
         self.authorities = authorities
+        self.empowered = empowered
+        self.measures: dict[str, str] = {}
         self.source: dict[str, str] = {}
         self.needs_register = False
         self.needs_repeats = False
         self.needs_returns = False
+        self.needs_newest = False
+        self.needs_news = False
         self.decision: tuple[str, str, tuple[str, ...]] | None = None
 
     def own(self, name: str, expression: str) -> str:
         """A value computed once per row under a name of its own."""
         self.source.setdefault(name, expression)
         return f"w.{name}"
+
+    def measured(self, name: str, aggregate: str) -> str:
+        """A figure of the whole delivery, computed once under a name of its own."""
+        self.measures.setdefault(name, aggregate)
+        return f"m.{name}"
+
+    def says(self) -> str:
+        """Whether the row tells of a record: readable, and no deletion or withdrawal (those may leave cells blank)."""
+        return self.own("says", "r.defect is null and r.op in ('I', 'U')")
 
     def raw(self, column: str) -> str:
         """The text as it landed."""
@@ -507,6 +523,19 @@ class KnownAuthority(ColumnCheck):
         return f"case when {row.uscc_state(self.column)} = 'ok' then {known} end"
 
 
+class AuthorityHasPower(ColumnCheck):
+    """A known authority decides records of this kind: its department supplies them (a permit needs a power to permit)."""
+
+    types = ("uscc",)
+
+    def sql(self, row: Row) -> str:
+        """Null when blank or not a known authority."""
+        if not row.empowered:
+            return "null::boolean"
+        text = row.text(self.column)
+        return f"case when {text} = any({array(row.authorities)}) then {text} = any({array(row.empowered)}) end"
+
+
 class OrgCode(ColumnCheck):
     """A valid 9-character organisation code."""
 
@@ -881,6 +910,131 @@ class UsualVolume(BatchCheck):
         )
 
 
+class NewestDecision(BatchCheck):
+    """A delivery of some size brings decisions of late, not a year that was sent before."""
+
+    days: int = Field(120, gt=0)
+    rows: int = Field(20, gt=0)
+
+    def sql(self, row: Row) -> str:
+        """Null for snapshots, small deliveries (late corrections are lawful) and without a readable date."""
+        row.needs_newest = True
+        judged = f"b.delivery = 'delta' and b.rows_read >= {self.rows}"
+        return f"case when {judged} then b.newest >= b.delivered_at::date - {self.days} end"
+
+
+class SaysSomethingNew(BatchCheck):
+    """Not every row says what is known already: the same delivery under another name, order or format."""
+
+    rows: int = Field(5, gt=0)
+
+    def sql(self, row: Row) -> str:
+        """Null for snapshots (presence is their message) and small deliveries."""
+        row.needs_news = True
+        return f"case when b.delivery <> 'full_snapshot' and b.rows_read >= {self.rows} then b.has_news end"
+
+
+# --- checks of one feed against what a person accepted as usual for it ---------------------------------------------
+
+
+CHANCE = 3
+"""How many standard deviations of chance a share may lie above its limit: small deliveries vary more."""
+
+
+class FeedCheck(BatchCheck):
+    """A check of one feed's deliveries against accepted thresholds; counts over the rows that tell of a record."""
+
+    feed: str
+
+
+class AcceptedVolume(FeedCheck):
+    """As many rows as is usual for the feed."""
+
+    least: int = Field(ge=0)
+    most: int = Field(ge=0)
+    history: int = Field(5, ge=0)
+
+    def sql(self, row: Row) -> str:
+        """Null with less history than needed: the first delivery is a backlog."""
+        rows = row.measured("rows_in_scope", "count(*)")
+        return f"case when b.past_deliveries >= {self.history} then {rows} between {self.least} and {self.most} end"
+
+
+class NullShare(FeedCheck):
+    """The share of rows without a value is not above what is usual, chance allowed for."""
+
+    column: str
+    most: float = Field(ge=0, le=1)
+    rows: int = Field(50, gt=0)
+
+    def columns(self) -> tuple[str, ...]:
+        """The column."""
+        return (self.column,)
+
+    def sql(self, row: Row) -> str:
+        """Null for small deliveries."""
+        says, text = row.says(), row.text(self.column)
+        told = row.measured("told", f"count(*) filter (where {says})")
+        blank = row.measured(f"blank_{self.column}", f"count(*) filter (where {says} and {text} is null)")
+        chance = f"{CHANCE} * sqrt({told} * {self.most * (1 - self.most):.6f})"
+        return f"case when {told} >= {self.rows} then {blank} <= {told} * {self.most} + {chance} end"
+
+
+class CodeShares(FeedCheck):
+    """The codes come in about their usual shares: at most `distance` of the rows would have to change their code."""
+
+    column: str
+    shares: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(min_length=1)
+    distance: float = Field(0.25, gt=0, lt=1)
+    rows: int = Field(100, gt=0)
+
+    def columns(self) -> tuple[str, ...]:
+        """The column."""
+        return (self.column,)
+
+    def sql(self, row: Row) -> str:
+        """Null for small deliveries. Codes that no share names count together."""
+        says, text = row.says(), row.text(self.column)
+        filled = row.measured(f"filled_{self.column}", f"count(*) filter (where {says} and {text} is not null)")
+        counts = {
+            row.measured(
+                f"code_{self.column}_{number}", f"count(*) filter (where {says} and {text} = {literal(code)})"
+            ): share
+            for number, (code, share) in enumerate(sorted(self.shares.items()))
+        }
+        others = max(0.0, 1 - sum(self.shares.values()))
+        gaps = [f"abs({count} - {filled} * {share})" for count, share in counts.items()]
+        gaps.append(f"abs({filled} - ({' + '.join(counts)}) - {filled} * {others:.6f})")
+        return f"case when {filled} >= {self.rows} then {' + '.join(gaps)} <= {filled} * {2 * self.distance} end"
+
+
+class AmountDistribution(FeedCheck):
+    """The middle amount lies between the usual quartiles, and hardly any (one in a hundred) above the most that is usual."""
+
+    column: str
+    quarter: float = Field(ge=0)
+    three_quarters: float = Field(gt=0)
+    most: float = Field(gt=0)
+    rows: int = Field(40, gt=0)
+    types = ("decimal", "integer")
+
+    def columns(self) -> tuple[str, ...]:
+        """The column."""
+        return (self.column,)
+
+    def sql(self, row: Row) -> str:
+        """Null with few amounts above zero."""
+        number = row.number(self.column)
+        counts = f"(where {row.says()} and {number} > 0)"
+        amounts = row.measured(f"amounts_{self.column}", f"count(*) filter {counts}")
+        middle = row.measured(
+            f"middle_{self.column}", f"percentile_cont(0.5) within group (order by {number}) filter {counts}"
+        )
+        above = row.measured(f"above_{self.column}", f"count(*) filter (where {row.says()} and {number} > {self.most})")
+        usual = f"{middle} between {self.quarter} and {self.three_quarters}"
+        return f"case when {amounts} >= {self.rows} then {usual} and {above} * 100 <= {amounts} end"
+
+
 CHECKS: dict[str, type[Check]] = {
     "required": Required,
     "empty": Empty,
@@ -901,6 +1055,7 @@ CHECKS: dict[str, type[Check]] = {
     "category_of_amount": CategoryOfAmount,
     "uscc": Uscc,
     "known_authority": KnownAuthority,
+    "authority_has_power": AuthorityHasPower,
     "org_code": OrgCode,
     "reg_no": RegNo,
     "tax_no": TaxNo,
@@ -933,6 +1088,12 @@ CHECKS: dict[str, type[Check]] = {
     "no_unknown_columns": NoUnknownColumns,
     "snapshot_volume": SnapshotVolume,
     "usual_volume": UsualVolume,
+    "newest_decision": NewestDecision,
+    "says_something_new": SaysSomethingNew,
+    "accepted_volume": AcceptedVolume,
+    "null_share": NullShare,
+    "code_shares": CodeShares,
+    "amount_distribution": AmountDistribution,
 }
 """Names that rule files may use."""
 

@@ -8,14 +8,14 @@ Promises
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from creditflow.quality.checks import Row, array, identifier_sql, literal
 from creditflow.quality.issues import RETURN_BATCH_HEADING
 from creditflow.quality.returns import answer_faults_sql
-from creditflow.quality.rulebook import BATCH, Rule, RuleBook
-from creditflow.registry import Filter, Kind
+from creditflow.quality.rulebook import Rule, RuleBook
+from creditflow.registry import Feed, Filter, Kind, Registry
 
 REPEATED_KEY = "work.gate_repeated_key"
 REPEATED_NUMBER = "work.gate_repeated_number"
@@ -65,14 +65,21 @@ def pass_over(
     work: str,
     received: str,
     filters: Sequence[Filter],
-    authorities: Iterable[str],
+    authorities: Mapping[str, bool],
     rows: tuple[int, int] | None = None,
 ) -> Pass:
     """The pass over one batch. union: the columns of the gate table, in order; a rule that this department does not have
-    is null. received: ISO day after which nothing can have been decided. rows: first and last row_no, for one slice.
+    is null. received: ISO day after which nothing can have been decided. authorities: code -> whether it decides records
+    of this kind (`powers`). rows: first and last row_no, for one slice.
     """
     own = {rule.rule_id: rule for rule in book.rules(kind.name, department)}
-    row = Row(kind, received=f"date {literal(received)}", lists=book.lists, authorities=tuple(sorted(authorities)))
+    row = Row(
+        kind,
+        received=f"date {literal(received)}",
+        lists=book.lists,
+        authorities=tuple(sorted(authorities)),
+        empowered=tuple(sorted(code for code, has_power in authorities.items() if has_power)),
+    )
     columns = []
     for shown in union:
         rule = own.get(shown.rule_id)
@@ -91,6 +98,14 @@ def pass_over(
         f" from (select r.row_no{source} from {work} r{where} offset 0) w{register}"
     )
     return Pass(tuple(_cross_rows(row, work, department)), select)
+
+
+def powers(registry: Registry, kind: str) -> dict[str, bool]:
+    """Code of every known authority -> whether it decides records of the kind: whether its department supplies them."""
+    suppliers = {
+        body.code for body in registry.all().values() if any(feed.kind == kind for feed in body.feeds.values())
+    }
+    return {code: department in suppliers for code, (department, _) in registry.authority_codes.items()}
 
 
 def rule_sql(rule: Rule, row: Row) -> str:
@@ -138,20 +153,21 @@ def _cross_rows(row: Row, work: str, department: str) -> list[str]:
 
 
 def batch_facts(
-    batches: Mapping[str, str], book: RuleBook, departments: Mapping[str, str], kept: Mapping[str, frozenset[str]]
+    kind: Kind, book: RuleBook, batches: Mapping[str, str], feeds: Mapping[str, Feed]
 ) -> tuple[list[Rule], str]:
-    """Rules about whole deliveries, and the SQL that makes their gate table.
+    """Rules about whole deliveries of a kind, and the SQL that makes their gate table.
 
-    batches: batch_id -> its work table. kept: batch_id -> headings that go along in `extra` by agreement.
+    batches: batch_id -> its work table. feeds: batch_id -> the feed it came by.
     """
     rules: dict[str, Rule] = {}
     selects = []
-    for department in departments.values():
-        for rule in book.batch_rules(department):
+    for feed in feeds.values():
+        for rule in book.batch_rules(feed.department, feed.name):
             rules.setdefault(rule.rule_id, rule)
     for batch_id, work in batches.items():
-        own = {rule.rule_id: rule for rule in book.batch_rules(departments[batch_id])}
-        row = Row(_NoKind())
+        feed = feeds[batch_id]
+        own = {rule.rule_id: rule for rule in book.batch_rules(feed.department, feed.name)}
+        row = Row(kind)
         columns = [
             f"{own[rule_id].check.sql(row) if rule_id in own else 'null::boolean'} as {rule.column}"
             for rule_id, rule in rules.items()
@@ -159,33 +175,61 @@ def batch_facts(
         selects.append(
             f"select b.batch_id, 0 as row_no, {', '.join(columns)} from ("
             f"select b.*, cardinality(b.columns_cut_names) as columns_cut, u.unknown_columns,"
-            f" p.rows_read as previous_rows, h.past_deliveries, h.usual_rows from ("
+            f" p.rows_read as previous_rows, h.past_deliveries, h.usual_rows,"
+            f" {_newest(kind, work) if row.needs_newest else 'null::date'} as newest,"
+            f" {_has_news(kind, work) if row.needs_news else 'null::boolean'} as has_news from ("
             f"select batch_id, department, feed, delivery, delivered_at, rows_read, declared_rows, declared_sha256,"
             f" original_sha256, columns_cut as columns_cut_names from ops.batch where batch_id = {literal(batch_id)}) b"
             f" cross join (select count(distinct k) as unknown_columns from {work} r, jsonb_object_keys(r.extra) k"
-            f" where r.extra is not null and {unknown_heading(kept[batch_id])}) u"
+            f" where r.extra is not null and {unknown_heading(feed.keep)}) u"
             f" left join lateral (select rows_read from ops.batch o where o.department = b.department and o.feed = b.feed"
             f" and o.state in ('accepted', 'partly_accepted', 'landed') and (o.delivered_at, o.batch_id) < (b.delivered_at, b.batch_id)"
             f" order by o.delivered_at desc, o.batch_id desc limit 1) p on true"
             f" cross join lateral (select count(*) as past_deliveries, coalesce(avg(rows_read), 0) as usual_rows from ("
             f"select rows_read from ops.batch o where o.department = b.department and o.feed = b.feed"
             f" and o.state in ('accepted', 'partly_accepted') and (o.delivered_at, o.batch_id) < (b.delivered_at, b.batch_id)"
-            f" order by o.delivered_at desc, o.batch_id desc limit 10) t) h) b"
+            f" order by o.delivered_at desc, o.batch_id desc limit 10) t) h) b{_measures(row, work, feed)}"
         )
     return list(rules.values()), " union all ".join(selects)
+
+
+def _newest(kind: Kind, work: str) -> str:
+    """SQL: the newest day on which a record of the delivery was decided; null without a readable one."""
+    if kind.decisive_date is None:
+        return "null::date"
+    days = f"select distinct r.{kind.decisive_date} as day from {work} r"
+    return f"(select max(ops.parse_date(d.day)) from ({days}) d)"
+
+
+def _has_news(kind: Kind, work: str) -> str:
+    """SQL: some row of the delivery is no record that came before with the same content."""
+    known = (
+        f"select from landing.{kind.name} l where l.record_key = r.record_key and l.content_hash = r.content_hash"
+        " and l.batch_id <> b.batch_id and l.op in ('I', 'U')"
+    )
+    return f"exists (select from {work} r where r.op not in ('I', 'U') or not exists ({known}))"
+
+
+def _measures(row: Row, work: str, feed: Feed) -> str:
+    """SQL: join of the figures of the whole delivery that its rules ask for; one scan, out-of-scope rows left out."""
+    if not row.measures:
+        return ""
+    inner = ", ".join(["r.row_no", *(f"{expression} as {name}" for name, expression in row.source.items())])
+    figures = ", ".join(f"{aggregate} as {name}" for name, aggregate in row.measures.items())
+    scope = f" where not {out_of_scope_sql(feed.out_of_scope, 'r')}" if feed.out_of_scope else ""
+    return f" cross join (select {figures} from (select {inner} from {work} r{scope} offset 0) w) m"
+
+
+def measured_sql(kind: Kind, rule: Rule, work: str, feed: Feed) -> str:
+    """SQL of one line: what a rule's check measures in a delivery, as JSON; an empty object when it measures nothing."""
+    row = Row(kind)
+    rule.check.sql(row)
+    return f"select coalesce(to_jsonb(m), '{{}}') from (select 1) b{_measures(row, work, feed) or ' cross join (select) m'}"
 
 
 def unknown_heading(kept: frozenset[str]) -> str:
     """SQL: key `k` of a row's `extra` is a heading nobody agreed on (marks of landing begin with @)."""
     return f"(not starts_with(k, '@') and k <> all({array(sorted(kept))}))"
-
-
-class _NoKind:
-    """A batch rule looks at no column."""
-
-    name = BATCH
-    columns: tuple[()] = ()
-    counterparty: Mapping[str, str] = {}
 
 
 def masked_payload(kind: Kind, alias: str) -> str:

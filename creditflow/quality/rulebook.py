@@ -17,6 +17,7 @@ import hashlib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from string import Formatter
@@ -24,7 +25,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from creditflow.quality.checks import CHECKS, BatchCheck, Check, Condition
+from creditflow.quality.checks import CHECKS, BatchCheck, Check, Condition, FeedCheck
 from creditflow.quality.marked_yaml import Document, Location, Model, Problem, RuleBookError, read, validated
 from creditflow.registry import Column, Kind, Registry
 from creditflow.settings import Settings
@@ -100,11 +101,72 @@ class DepartmentKind(_Strict):
     rules: list[dict[str, Any]] = Field(default_factory=list)
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class UsualVolume(_Strict):
+    """Rows of an ordinary delivery."""
+
+    least: int = Field(ge=0)
+    most: int = Field(ge=0)
+
+
+class UsualAmounts(_Strict):
+    """Quartiles of the amounts above zero, their 99th percentile, and the most that is still usual."""
+
+    quarter: float = Field(ge=0)
+    median: float = Field(ge=0)
+    three_quarters: float = Field(gt=0)
+    p99: float = Field(gt=0)
+    most: float = Field(gt=0)
+
+
+class Thresholds(_Strict):
+    """What is usual for one feed, as `creditflow thresholds` proposed and a person accepted it.
+
+    kind, rests_on and too_little_history are the proposal's own account; nothing counts without a name, a day and a reason.
+    """
+
+    accepted_by: str = Field(min_length=1)
+    accepted_on: date
+    reason: Bilingual
+    kind: str
+    rests_on: dict[str, int]
+    too_little_history: list[str] = Field(default_factory=list)
+    volume: UsualVolume | None = None
+    null_share: dict[str, Share] = Field(default_factory=dict)
+    code_share: dict[str, dict[str, Share]] = Field(default_factory=dict)
+    amount: dict[str, UsualAmounts] = Field(default_factory=dict)
+
+    def specs(self, feed: str) -> Iterator[tuple[Location, dict[str, Any]]]:
+        """(place below the feed, specification) of the rules they make."""
+        if self.volume is not None:
+            yield ("volume",), {"rule": "DRIFT-VOLUME", "check": "accepted_volume", **self.volume.model_dump()}
+        for column, most in self.null_share.items():
+            if most < 1:
+                yield (
+                    ("null_share", column),
+                    {"rule": "NULLS-{COLUMN}", "check": "null_share", "column": column, "most": most},
+                )
+        for column, shares in self.code_share.items():
+            yield (
+                ("code_share", column),
+                {"rule": "CODES-{COLUMN}", "check": "code_shares", "column": column, "shares": shares},
+            )
+        for column, usual in self.amount.items():
+            limits = usual.model_dump(include={"quarter", "three_quarters", "most"})
+            yield (
+                ("amount", column),
+                {"rule": "AMOUNTS-{COLUMN}", "check": "amount_distribution", "column": column, **limits},
+            )
+
+
 class DepartmentFile(_Strict):
-    """departments/<code>.yml."""
+    """departments/<code>.yml. thresholds: by feed."""
 
     department: str
     why: Bilingual
+    thresholds: dict[str, Thresholds] = Field(default_factory=dict)
     kinds: dict[str, DepartmentKind] = Field(default_factory=dict)
 
 
@@ -113,7 +175,8 @@ class Rule:
     """One rule as it stands for one kind (and, where changed, one department).
 
     rule_id: `KIND-KEY`. fields: canonical columns it blames, first the one to mark. nulls: column to take out of the
-    record when the rule fails (a failed code beside a good one). origin: file and line.
+    record when the rule fails (a failed code beside a good one). feed: the only feed whose deliveries a batch rule
+    judges (accepted thresholds); None: all. origin: file and line.
     """
 
     rule_id: str
@@ -133,6 +196,7 @@ class Rule:
     due_days: int
     origin: str
     nulls: str | None = None
+    feed: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
 
     @property
@@ -164,9 +228,10 @@ class RuleBook:
         """The rules for one department's rows of a kind."""
         return self.departments.get((kind, department), self.kinds[kind])
 
-    def batch_rules(self, department: str) -> tuple[Rule, ...]:
-        """The rules for a department's deliveries as a whole."""
-        return self.departments.get((BATCH, department), self.kinds[BATCH])
+    def batch_rules(self, department: str, feed: str) -> tuple[Rule, ...]:
+        """The rules for the deliveries of one feed as a whole."""
+        rules = self.departments.get((BATCH, department), self.kinds[BATCH])
+        return tuple(rule for rule in rules if rule.feed in (None, feed))
 
     def union(self, kind: str, departments: Iterable[str]) -> tuple[Rule, ...]:
         """Every rule that some of the departments have for a kind, once each."""
@@ -336,8 +401,9 @@ class _Loader:
             self.problems.append(document.problem((*at, "check"), f"unknown check: {check_name}"))
         if entry is None or check_type is None:
             return None
-        if issubclass(check_type, BatchCheck) != (kind is None):
-            what = "rows" if kind is None else "whole deliveries"
+        feed = spec.get("feed") if issubclass(check_type, FeedCheck) else None
+        if issubclass(check_type, BatchCheck) != (name == BATCH):
+            what = "rows" if name == BATCH else "whole deliveries"
             self.problems.append(
                 document.problem((*at, "check"), f"check {check_name} is about {what}: not in this file")
             )
@@ -359,7 +425,11 @@ class _Loader:
         column = kind.by_name.get(fields[0]) if kind and fields else None
         words = _Words(kind, column, spec)
         return Rule(
-            rule_id=f"{name.upper()}-{str(key).replace('{COLUMN}', fields[0].upper() if fields else '')}",
+            rule_id="-".join(
+                part.upper()
+                for part in (name, feed, str(key).replace("{COLUMN}", fields[0] if fields else ""))
+                if part is not None
+            ),
             key=str(key),
             kind=name,
             check_name=str(check_name),
@@ -376,6 +446,7 @@ class _Loader:
             due_days=entry.due_days,
             origin=f"{document.file}:{document.line(at)}",
             nulls=nulls,
+            feed=feed,
             parameters=spec,
         )
 
@@ -420,15 +491,38 @@ class _Loader:
             if file.department != path.stem or file.department not in known:
                 self.problems.append(document.problem(("department",), f"no such department: {file.department}"))
                 continue
+            drift = self._accepted(document, file) if file.thresholds else ()
+            if drift:
+                result[BATCH, file.department] = (*kinds.get(BATCH, ()), *drift)
             for name, special in file.kinds.items():
                 if name not in kinds:
                     self.problems.append(document.problem(("kinds", name), f"no such record kind: {name}"))
                     continue
-                result[name, file.department] = self._special(document, name, kinds[name], special)
+                rules = result.get((name, file.department), kinds[name])
+                result[name, file.department] = self._special(document, file.department, name, rules, special)
         return result
 
+    def _accepted(self, document: Document, file: DepartmentFile) -> tuple[Rule, ...]:
+        """The rules that a department's accepted thresholds make, each for one feed."""
+        rules: list[Rule] = []
+        for name, accepted in file.thresholds.items():
+            at: Location = ("thresholds", name)
+            feed = self.registry.all()[file.department].feeds.get(name)
+            if feed is None or feed.kind != accepted.kind:
+                told = f"{file.department} has no feed {name}" + ("" if feed is None else f" of kind {accepted.kind}")
+                self.problems.append(document.problem(at, told))
+                continue
+            kind = self.registry.kinds[feed.kind]
+            for place, spec in accepted.specs(name):
+                rule = self._rule(document, (*at, *place), BATCH, kind, {**spec, "feed": name})
+                if rule is not None and len(rule.column) > 63:
+                    self.problems.append(document.problem((*at, *place), f"rule id {rule.rule_id} is too long"))
+                elif rule is not None:
+                    rules.append(rule)
+        return tuple(rules)
+
     def _special(
-        self, document: Document, name: str, rules: tuple[Rule, ...], special: DepartmentKind
+        self, document: Document, department: str, name: str, rules: tuple[Rule, ...], special: DepartmentKind
     ) -> tuple[Rule, ...]:
         kind = self.registry.kinds.get(name)
         at: Location = ("kinds", name)
@@ -441,7 +535,9 @@ class _Loader:
             elif change.off:
                 del by_id[rule_id]
             else:
-                by_id[rule_id] = self._changed(document, where, rule, change, kind)
+                feed = self.registry.feed(department, rule.feed) if rule.feed else None
+                about = self.registry.kinds[feed.kind] if feed else kind
+                by_id[rule_id] = self._changed(document, where, rule, change, about)
         specs = [((*at, "rules", index), spec) for index, spec in enumerate(special.rules)]
         for rule in self._rules(document, name, kind, specs):
             if rule.rule_id in by_id:

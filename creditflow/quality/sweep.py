@@ -40,6 +40,7 @@ from creditflow.quality.compiling import (
     batch_facts,
     gate_table,
     pass_over,
+    powers,
 )
 from creditflow.quality.rulebook import Rule, RuleBook, load_or_previous
 from creditflow.quality.verdicts import BatchVerdict, Decision, decide
@@ -280,7 +281,7 @@ class _Sweep:
         repaired = sum(self._repair(kind, batch["department"], works[batch["batch_id"]]) for batch in batches)
         if repaired:
             log.info("gate of %s: %s codes repaired from the register", name, repaired)
-        failing_batches, evaluated_batches = self._batch_rules(batches, works)
+        failing_batches, evaluated_batches = self._batch_rules(kind, batches, works)
         rules = self.book.union(name, sorted({batch["department"] for batch in batches}))
         numbers = {rule.rule_id: number for number, rule in enumerate(rules)}
         evaluated: dict[str, dict[str, int]] = {}
@@ -296,7 +297,7 @@ class _Sweep:
                 rules=own,
                 numbers=numbers,
                 evaluated=evaluated.get(batch_id, {}),
-                batch_rules=self.book.batch_rules(batch["department"]),
+                batch_rules=self.book.batch_rules(batch["department"], batch["feed"]),
                 batch_failing=failing_batches.get(batch_id, frozenset()),
                 batch_evaluated=evaluated_batches.get(batch_id, frozenset()),
                 released=self._released(batch_id),
@@ -365,12 +366,11 @@ class _Sweep:
         return len(rows)
 
     def _batch_rules(
-        self, batches: Sequence[dict[str, Any]], works: Mapping[str, str]
+        self, kind: Kind, batches: Sequence[dict[str, Any]], works: Mapping[str, str]
     ) -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]]:
         """batch_id -> rules about whole deliveries that failed, and that applied."""
-        departments = {batch["batch_id"]: batch["department"] for batch in batches}
-        kept = {b["batch_id"]: self.registry.feed(b["department"], b["feed"]).keep for b in batches}
-        rules, select = batch_facts(works, self.book, departments, kept)
+        feeds = {b["batch_id"]: self.registry.feed(b["department"], b["feed"]) for b in batches}
+        rules, select = batch_facts(kind, self.book, works, feeds)
         if not rules:
             return {}, {}
         self._execute(f"drop table if exists {BATCH_FACTS}")
@@ -397,6 +397,7 @@ class _Sweep:
         """One slice: the pass in SQL, the decision by Great Expectations, the failing keys into work.gate_failing."""
         table = gate_table(kind.name)
         self._execute(f"drop table if exists {table}")
+        authorities = powers(self.registry, kind.name)
         rows = 0
         for place, (batch, span) in enumerate(piece):
             feed = self.registry.feed(batch["department"], batch["feed"])
@@ -409,7 +410,7 @@ class _Sweep:
                 work=works[batch["batch_id"]],
                 received=_received(batch, self.settings).isoformat(),
                 filters=feed.out_of_scope,
-                authorities=self.registry.authority_codes,
+                authorities=authorities,
                 rows=span,
             )
             if span is None or span[0] == 0:

@@ -1,7 +1,8 @@
 """Limits for a department from its own history, proposed as YAML for a person to accept with a reason.
 
 Promises
-- Nothing is changed here: the answer is text for expectations/departments/<code>.yml, with the figures it rests on.
+- Nothing is changed here: the answer is text for expectations/departments/<code>.yml (key `thresholds`), with the figures
+  it rests on. Pasted as it is, the rule book refuses it: accepted_by, accepted_on and reason are a person's to fill in.
 - Robust to outliers: limits come from the median and the median absolute deviation of past accepted deliveries, never
   from the mean, so that one bad batch does not widen what is usual.
 - Too little history gives no proposal for that figure, and says so; natural persons' columns are not looked into.
@@ -56,16 +57,19 @@ class Proposal:
 def propose_thresholds(settings: Settings, registry: Registry, departments: Sequence[str] | None = None) -> str:
     """YAML with proposed limits for the departments (default: the city's own), from all accepted deliveries.
 
-    Shape: `departments: {code: {feed: {rests_on, volume, null_share, code_share, amount, accepted_by, reason}}}`.
-    accepted_by and reason are left empty for the person who accepts. Raises KeyError for an unknown department.
+    Shape: `departments: {code: {thresholds: {feed: {kind, rests_on, volume, null_share, code_share, amount, accepted_by,
+    accepted_on, reason}}}}`; what stands below a code goes into that department's file. accepted_by, accepted_on and reason
+    are left empty for the person who accepts. Raises KeyError for an unknown department.
     """
     codes = list(registry.departments) if departments is None else list(departments)
     answer: dict[str, Any] = {}
     for proposal in proposals(settings, registry, codes):
-        answer.setdefault(proposal.department, {})[proposal.feed] = _as_yaml(proposal)
+        answer.setdefault(proposal.department, {"thresholds": {}})["thresholds"][proposal.feed] = _as_yaml(proposal)
     head = (
-        "# 由历史数据推算的阈值建议，须由负责人核对、填写 accepted_by 与 reason 后写入 expectations/departments/<code>.yml。\n"
-        "# Limits proposed from history: a person checks them, fills in accepted_by and reason, and accepts them.\n"
+        "# 由历史数据推算的阈值建议，须由负责人核对并填写 accepted_by、accepted_on、reason 后，\n"
+        "# 将该部门的 thresholds 写入 expectations/departments/<code>.yml。\n"
+        "# Limits proposed from history: a person checks them, fills in accepted_by, accepted_on and reason, and puts a\n"
+        "# department's `thresholds` into its file.\n"
     )
     return head + yaml.safe_dump({"departments": answer}, allow_unicode=True, sort_keys=False, width=120)
 
@@ -227,4 +231,4 @@ def _as_yaml(proposal: Proposal) -> dict[str, Any]:
             document[name] = value
     if proposal.missing:
         document["too_little_history"] = list(proposal.missing)
-    return {**document, "accepted_by": None, "reason": None}
+    return {**document, "accepted_by": None, "accepted_on": None, "reason": {"zh": None, "en": None}}

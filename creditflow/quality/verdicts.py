@@ -22,7 +22,7 @@ from psycopg2.extras import execute_values
 
 from creditflow.ops.database import Connection
 from creditflow.quality.checks import literal
-from creditflow.quality.compiling import FAILING, filter_sql, masked_payload, unknown_heading
+from creditflow.quality.compiling import FAILING, filter_sql, masked_payload, measured_sql, unknown_heading
 from creditflow.quality.rulebook import Rule
 from creditflow.registry import Feed, Kind
 
@@ -418,6 +418,9 @@ class _Decider:
             )
             row = self.cursor.fetchone()
             return {"columns": row[0] if row and row[0] else []}
+        if rule.feed is not None:
+            (measured,) = self._one(measured_sql(self.kind, rule, self.work, self.feed))
+            return {"measured": measured, "accepted": dict(rule.parameters), "fields": list(rule.fields)}
         return {
             "rows_read": self.batch["rows_read"],
             "declared_rows": self.batch["declared_rows"],

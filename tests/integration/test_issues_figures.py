@@ -180,7 +180,7 @@ def test_limits_are_proposed_from_history_with_what_they_rest_on_and_not_from_to
         )
     city.batch("p1", DAY, feed="permit", accepted=3)
     text = propose_thresholds(city.settings, city.registry, ["sjgj"])
-    proposed = yaml.safe_load(text)["departments"]["sjgj"]
+    proposed = yaml.safe_load(text)["departments"]["sjgj"]["thresholds"]
     assert proposed["penalty"]["rests_on"] == {"deliveries": 6, "rows": 300}
     assert proposed["penalty"]["volume"] == {"least": 37, "most": 63}
     assert proposed["penalty"]["code_share"]["penalty_category"] == {"罚款": 0.8, "警告": 0.2}
@@ -189,7 +189,8 @@ def test_limits_are_proposed_from_history_with_what_they_rest_on_and_not_from_to
     assert "counterparty_name" not in proposed["penalty"]["null_share"], (
         "columns with persons' names are not looked into"
     )
-    assert (proposed["penalty"]["accepted_by"], proposed["penalty"]["reason"]) == (None, None)
+    empty = {name: proposed["penalty"][name] for name in ("accepted_by", "accepted_on", "reason")}
+    assert empty == {"accepted_by": None, "accepted_on": None, "reason": {"zh": None, "en": None}}
     assert proposed["permit"]["too_little_history"] == [
         "volume: 1 of 5 deliveries",
         "shares and amounts: 0 of 200 rows",

@@ -21,6 +21,8 @@ OTHER_FIRM = "91440507MA4X85618J"
 VILLAGE = "N2440513MF0000013T"
 ENDED_FIRM = "93440514MA4X891093"
 WRONG_CHECK = "91440500MA4X022966"
+POWERLESS = {"permit": "11440500MA4X00215K", "penalty": "11440500MA4X00282H"}
+"""Codes of bodies that permit (市审计局) or punish (市政务服务和数据管理局) nobody."""
 REPAIRED_ORIGINAL = "9144O500MA4X022965"
 PERSON: Change = {
     "counterparty_type": "自然人",
@@ -144,6 +146,7 @@ BY_CHECK: dict[str, Callable[[Rule, Kind], Example]] = {
     ),
     "uscc": lambda rule, kind: _one(rule, VILLAGE, WRONG_CHECK),
     "known_authority": lambda rule, kind: pair({}, {rule.fields[0]: OTHER_FIRM}),
+    "authority_has_power": lambda rule, kind: pair({}, {rule.fields[0]: POWERLESS[kind.name]}),
     "person_id": lambda rule, kind: _person(rule, "other_document", "bad_check"),
     "person_id_new": lambda rule, kind: _person(rule, "ok", "converted_15"),
     "no_personal_data": lambda rule, kind: _one(rule, "电话0754-88123456，号 914403001922038216", "联系 13900000000"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from creditflow.quality.compiling import pass_over
+from creditflow.quality.compiling import pass_over, powers
 from creditflow.quality.rulebook import BATCH, Rule, RuleBook, load_rulebook
 from creditflow.registry import Registry, load
 from tests.quality.examples import ENDED_FIRM, example
@@ -105,7 +105,7 @@ class Answers:
             work=f"work.{work_table(batch_id)}",
             received="2026-11-20",
             filters=(),
-            authorities=self.house.registry.authority_codes,
+            authorities=powers(self.house.registry, kind),
         )
         self.house.query("create unlogged table if not exists work.gate_repeated_key (record_key uuid)")
         self.house.query("create unlogged table if not exists work.gate_repeated_number (authority text, number text)")
