@@ -123,6 +123,7 @@ def store(
         "columns_cut": sorted({*cut.names, *delivery.columns_cut}),
         "declared_rows": delivery.declared_rows,
         "declared_sha256": delivery.declared_sha256,
+        "produced": delivery.produced,
         "delivered_at": _moment(delivery.delivered_at or business_noon(settings, as_of)),
         "received_at": _moment(received),
         "as_of": as_of.isoformat(),

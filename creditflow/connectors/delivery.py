@@ -19,6 +19,7 @@ class Delivery:
     file: what the department called it. stream: its bytes; None when there is nothing that could be stored yet (the
     department is late, `problem` says why). format: 'table' for rows of an exchange database, else None (found from
     name and bytes). encoding: where the transport named one. declared_rows, declared_sha256: control totals.
+    produced: decisions the department says it produced, by month ('2026-10'); None when it says nothing.
     delivered_at: business time of the delivery. watermark_after: where the feed stands once it is committed.
     columns_cut: columns that were never fetched. problem: entry for ops.batch.reasons (`readers.reason`).
     acknowledge: called after the batch is committed. by_hand: dropped by a person, whatever the feed's channel.
@@ -30,6 +31,7 @@ class Delivery:
     encoding: str | None = None
     declared_rows: int | None = None
     declared_sha256: str | None = None
+    produced: dict[str, int] | None = None
     delivered_at: dt.datetime | None = None
     watermark_after: dict[str, Any] | None = None
     columns_cut: tuple[str, ...] = ()

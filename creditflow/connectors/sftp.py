@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import re
 import socket
 import stat
 import tempfile
@@ -65,12 +66,13 @@ def fetch_sftp(
                 continue
             content, declared = server.do(partial(_download, folder, data, control))
             seen = seen_after(seen, data.name, data.stamp)
-            rows, digest, problem = _read_control(declared, control.name)
+            told, problem = _read_control(declared, control.name)
             yield Delivery(
                 file=data.name,
                 stream=content,
-                declared_rows=rows,
-                declared_sha256=digest,
+                declared_rows=told.rows,
+                declared_sha256=told.sha256,
+                produced=told.produced,
                 delivered_at=name_time(data.name, settings.zone),
                 watermark_after={"seen": seen},
                 problem=problem,
@@ -104,24 +106,37 @@ def _late(name: str) -> Delivery:
     )
 
 
-def _read_control(content: bytes, name: str) -> tuple[int | None, str | None, dict[str, Any] | None]:
-    """(rows, sha256, problem) of a control file."""
+@dataclass(frozen=True)
+class _Control:
+    """What a control file says: control totals, and how many decisions the department produced by month."""
+
+    rows: int | None = None
+    sha256: str | None = None
+    produced: dict[str, int] | None = None
+
+
+_month = re.compile(r"20\d\d-(0[1-9]|1[0-2])", re.ASCII).fullmatch
+
+
+def _read_control(content: bytes, name: str) -> tuple[_Control, dict[str, Any] | None]:
+    """(what it says, problem) of a control file: JSON with rows, sha256 and, where the department tells, produced."""
     try:
         document = json.loads(content.decode("utf-8-sig"))
         rows, digest = int(document["rows"]), str(document["sha256"]).strip().lower()
         if rows < 0 or len(digest) != 64 or digest.strip("0123456789abcdef"):
             raise ValueError
-    except (ValueError, KeyError, TypeError):
-        return (
-            None,
-            None,
-            reason(
-                "control_unreadable",
-                f"控制文件 {name} 缺少行数或 SHA-256，或格式有误；请重新生成后与数据文件一并报送",
-                f"the control file {name} lacks rows or sha256, or is damaged: send both files again",
-            ),
+        produced = document.get("produced")
+        if produced is not None:
+            produced = {str(month): int(count) for month, count in produced.items()}
+            if any(not _month(month) or not 0 <= count < 10_000_000 for month, count in produced.items()):
+                raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return _Control(), reason(
+            "control_unreadable",
+            f"控制文件 {name} 缺少行数或 SHA-256，或格式有误；请重新生成后与数据文件一并报送",
+            f"the control file {name} lacks rows or sha256, or is damaged: send both files again",
         )
-    return rows, digest, None
+    return _Control(rows, digest, produced), None
 
 
 def _list(folder: str, sftp: paramiko.SFTPClient) -> list[_Remote]:

@@ -50,8 +50,8 @@ SUMMARY_COLUMNS = (
 
 MANIFEST_COLUMNS = (
     "batch_id", "department", "feed", "kind", "channel", "format", "layout", "delivery", "file", "archive_path",
-    "sha256", "original_sha256", "bytes", "columns_cut", "declared_rows", "declared_sha256", "delivered_at",
-    "received_at", "as_of", "watermark",
+    "sha256", "original_sha256", "bytes", "columns_cut", "declared_rows", "declared_sha256", "produced",
+    "delivered_at", "received_at", "as_of", "watermark",
 )  # fmt: skip
 
 
@@ -67,8 +67,10 @@ def next_batch_id(conn: Connection, department: str, kind: str, as_of: dt.date, 
 
 def register(conn: Connection, manifest: dict[str, Any]) -> None:
     """Make the row of an archived delivery, state 'archived'; nothing happens when it is there already."""
-    values = {name: manifest[name] for name in MANIFEST_COLUMNS}
-    values["watermark"] = None if values["watermark"] is None else json.dumps(values["watermark"])
+    values = {name: manifest[name] for name in MANIFEST_COLUMNS if name != "produced"}
+    values["produced"] = manifest.get("produced")  # manifests before migration 0010 do not have it
+    for name in ("produced", "watermark"):
+        values[name] = None if values[name] is None else json.dumps(values[name])
     names = ", ".join(MANIFEST_COLUMNS)
     marks = ", ".join(f"%({name})s" for name in MANIFEST_COLUMNS)
     with conn.cursor() as cursor:

@@ -23,6 +23,7 @@ from psycopg2.extras import execute_values
 
 from creditflow.ops.database import advisory_lock, transaction
 from creditflow.quality.marked_yaml import RuleBookError
+from creditflow.quality.produced import refresh_produced
 from creditflow.quality.rulebook import Rule, load_or_previous
 from creditflow.registry import Kind, Registry
 from creditflow.settings import Settings
@@ -72,6 +73,7 @@ def refresh_indicators(settings: Settings, registry: Registry, as_of: dt.date) -
     with transaction(settings, "indicators") as conn, conn.cursor() as cursor:
         advisory_lock(conn, "creditflow.issues")
         measure_batches(cursor, registry, as_of, rule_words(settings, registry))
+        refresh_produced(cursor, DECISION_KINDS, as_of)
         cursor.execute("insert into quality.day_changed values (%s) on conflict do nothing", (as_of,))
         cursor.execute("delete from quality.day_changed where as_of <= %s returning as_of", (as_of,))
         days = tuple(sorted(row[0] for row in cursor.fetchall()))
@@ -375,9 +377,9 @@ with span as (
     group by 1, 2
 ), rates as (
     select s.month, p.department, coalesce(d.received, 0)::integer as decisions_received,
-           case when m.produced is not null then least(d.received::numeric / nullif(m.produced, 0), 1)
+           case when m.produced > 0 then least(coalesce(d.received, 0)::numeric / m.produced, 1)
                 else (z.due - z.undeclared)::numeric / nullif(z.due, 0) end as reporting_rate,
-           case when m.produced is not null then 'decisions' when z.due > 0 then 'feeds' end as reporting_basis,
+           case when m.produced > 0 then 'decisions' when z.due > 0 then 'feeds' end as reporting_basis,
            d.compliant::numeric / nullif(d.received, 0) as compliance_rate,
            d.on_time::numeric / nullif(d.timed, 0) as timeliness_rate,
            f.codes_wrong::numeric / nullif(f.codes_checked, 0) as code_error_rate,

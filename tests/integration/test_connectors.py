@@ -38,6 +38,7 @@ from tests.conftest import Warehouse
 PROJECT = Path(__file__).parents[2]
 AS_OF = dt.date(2026, 11, 20)
 Exchange = Callable[[str], list[Any]]
+BAD_PRODUCED = json.dumps({"rows": 2, "sha256": "a" * 64, "produced": {"2026-13": 4}})
 CSV = "XK_XDR_MC,XK_WSH\n甲公司,1号\n乙公司,2号\n".encode()
 
 
@@ -148,6 +149,15 @@ class TestSftp:
         assert found.delivered_at == dt.datetime(2026, 11, 19, 17, 30, tzinfo=settings.zone)
         assert deliveries(settings, registry, "mzj", "permit", found.watermark_after) == []
 
+    def test_a_control_file_may_say_what_the_department_produced(
+        self, sftp: Sftp, settings: Settings, registry: Registry
+    ) -> None:
+        sftp.put(self.NAME, CSV)
+        control = {"rows": 2, "sha256": hashlib.sha256(CSV).hexdigest(), "produced": {"2026-10": 41, "2026-09": 0}}
+        (sftp.root / "permit" / self.NAME).with_suffix(".ok").write_text(json.dumps(control), encoding="utf-8")
+        ((found, _),) = deliveries(settings, registry, "mzj", "permit")
+        assert (found.problem, found.produced) == (None, {"2026-10": 41, "2026-09": 0})
+
     def test_without_its_control_file_the_department_is_late(
         self, sftp: Sftp, settings: Settings, registry: Registry
     ) -> None:
@@ -159,7 +169,9 @@ class TestSftp:
         sftp.put(self.NAME, CSV)
         assert deliveries(settings, registry, "mzj", "permit")[0][1] == CSV
 
-    @pytest.mark.parametrize("control", ["", "not json", '{"rows": 2}', '{"rows": "x", "sha256": "y"}', "[]"])
+    @pytest.mark.parametrize(
+        "control", ["", "not json", '{"rows": 2}', '{"rows": "x", "sha256": "y"}', "[]", BAD_PRODUCED]
+    )
     def test_a_damaged_control_file(self, sftp: Sftp, settings: Settings, registry: Registry, control: str) -> None:
         sftp.put(self.NAME, CSV)
         (sftp.root / "permit" / self.NAME).with_suffix(".ok").write_text(control, encoding="utf-8")
