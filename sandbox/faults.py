@@ -533,6 +533,16 @@ def _authority_code_wrong(r: Row) -> str | None:
     return field
 
 
+def _authority_without_power(r: Row) -> str | None:
+    """The decision is laid at the door of a body that decides nothing of the kind."""
+    field = r.first_of("permit_authority_uscc", "penalty_authority_uscc")
+    others = [d for d in departments().values() if not d.external and r.feed.kind not in d.feeds]
+    if not field or not others:
+        return None
+    r[field] = others[int(r.rng.integers(0, len(others)))].authorities[0].uscc
+    return field
+
+
 def _org_code_wrong(r: Row) -> str | None:
     field = r.first_of("counterparty_org_code", "subject_org_code")
     if not field:
@@ -665,12 +675,16 @@ def _head_office_code(r: Row) -> str | None:
 
 
 def _subject_struck_off(r: Row) -> str | None:
-    """A fresh penalty on a firm that had been struck off before."""
+    """A fresh penalty on a firm that had been struck off before; one that only moved away can still be fined."""
     if r.feed.kind != "penalty" or r.type != ORGANISATION or not r.real_code:
         return None
     w = r.planner.world
     gone = np.flatnonzero(
-        (w.deregistered < r.today - 500) & w.has_code & (w.sort == "e") & (w.renamed > w.baseline + 3000)
+        (w.deregistered < r.today - 500)
+        & (w.status_end != "迁出")
+        & w.has_code
+        & (w.sort == "e")
+        & (w.renamed > w.baseline + 3000)
     )
     if not len(gone):
         return None
@@ -728,6 +742,7 @@ SPOILERS: dict[str, tuple[Spoiler, str]] = {
     "person_id_15": (_person_id_15, "flag"),
     "person_with_code": (_person_with_code, "reject"),
     "authority_code_wrong": (_authority_code_wrong, "reject"),
+    "authority_without_power": (_authority_without_power, "flag"),
     "org_code_wrong": (_org_code_wrong, "flag"),
     "org_code_for_uscc": (_org_code_for_uscc, "flag"),
     "certificate_no_missing": (_certificate_no_missing, "flag"),
@@ -783,6 +798,7 @@ _GENERIC = {
         "person_id_day",
         "person_with_code",
         "authority_code_wrong",
+        "authority_without_power",
         "org_code_wrong",
         "name_of_another",
         "uscc_confusable_unknown",
@@ -806,6 +822,7 @@ _GENERIC = {
         "person_id_check",
         "person_with_code",
         "authority_code_wrong",
+        "authority_without_power",
         "name_of_another",
         "uscc_confusable_unknown",
         "subject_struck_off",
@@ -992,12 +1009,14 @@ def later_changes(
         changed = changed[rows.updated[changed] < settled]
     if not len(changed):
         return None
-    copies = rows.take(changed)
     kinds = rng.random(len(changed))
+    if feed.kind in ("list_entry", "abnormal_entry"):
+        # who is out already cannot leave again: an unchanged copy would be a duplicate that the ledger does not know
+        leaves_again = (kinds < 0.9) & (rows.columns["exit_date"][changed] != "")
+        changed, kinds = changed[~leaves_again], kinds[~leaves_again]
+    copies = rows.take(changed)
     for i in range(len(changed)):
         if feed.kind in ("list_entry", "abnormal_entry") and kinds[i] < 0.9:
-            if copies.columns["exit_date"][i]:
-                continue
             copies.columns["exit_date"][i] = str(days.text(np.array([upto - 3]))[0])
             if feed.kind == "list_entry":
                 copies.columns["exit_reason"][i] = "early_exit"
