@@ -138,7 +138,8 @@ def test_every_catalogue_entry_is_used(book: RuleBook, registry: Registry) -> No
     path = Path(__file__).resolve().parents[2] / "expectations" / "catalogue.yml"
     entries = set(read(path, "catalogue.yml").data["rules"])
     used = {rule.key for rules in (*book.kinds.values(), *book.departments.values()) for rule in rules}
-    assert entries == used
+    once_accepted = {"DRIFT-VOLUME", "NULLS-{COLUMN}", "CODES-{COLUMN}", "AMOUNTS-{COLUMN}"}  # see test_deliveries.py
+    assert entries == used | once_accepted
 
 
 def test_every_department_of_the_city_has_its_page(registry: Registry) -> None:
