@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, get_current_context, get_parsing_context, task
+from notifiers import CreditOffice
 from wiring import LANDED, as_of, cron_of, defaults, discreet, registry, settings, take_credential, timed
 
 
@@ -43,7 +44,7 @@ def make(department: Any) -> DAG:
         ),
     ) as dag:
 
-        @task(outlets=[LANDED])
+        @task(outlets=[LANDED], on_failure_callback=[CreditOffice("alarm", closed=False)])
         def ingest(code: str, connection: str) -> list[dict[str, Any]]:
             """Archive and land what is new; the counts of its batches."""
             from creditflow.ingest import ingest_department

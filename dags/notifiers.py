@@ -1,4 +1,5 @@
-"""Tell people: `CreditOffice("alarm")` at once after the gate, `CreditOffice("digest")` in the morning.
+"""Tell people: `CreditOffice("alarm", closed=False)` at once after the gate, `CreditOffice("alarm")` at the cut-off and in
+the morning, when silence counts too, and `CreditOffice("digest")` in the morning.
 
 Targets are the Airflow connections (or variables CREDITFLOW_CONN_...) `alert_smtp` and `alert_webhook`; without them it
 does nothing. A message is told once: running a task again tells nobody twice.
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 class CreditOffice(BaseNotifier):
     """Sends the digest or the alarms of the run's business date to the configured targets."""
 
-    def __init__(self, what: Literal["digest", "alarm"], **more: Any) -> None:
+    def __init__(self, what: Literal["digest", "alarm"], *, closed: bool = True, **more: Any) -> None:
         super().__init__(**more)
         self.what = what
+        self.closed = closed
 
     def notify(self, context: Context) -> None:
         from creditflow.alerts import alarms, configured, digest, night_facts, send
@@ -33,5 +35,6 @@ class CreditOffice(BaseNotifier):
             self.log.info("no alert targets are configured")
             return
         facts = night_facts(settings(), as_of(context))
-        told = send(settings(), [digest(facts)] if self.what == "digest" else alarms(facts), targets)
+        messages = [digest(facts)] if self.what == "digest" else alarms(facts, closed=self.closed)
+        told = send(settings(), messages, targets)
         self.log.info("%s: %s messages sent", self.what, told)

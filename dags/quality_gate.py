@@ -23,7 +23,7 @@ from wiring import LANDED, defaults, discreet, on_asset, registry, settings
     default_args=defaults("credit_office", timeout=timedelta(hours=2)),
 )
 def quality_gate() -> None:
-    @task(on_success_callback=[CreditOffice("alarm")])
+    @task(on_success_callback=[CreditOffice("alarm", closed=False)])
     def sweep() -> None:
         from creditflow.quality import gate
 

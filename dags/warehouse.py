@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import dag, get_current_context, task
+from notifiers import CreditOffice
 from wiring import CUT_OFF, PUBLISHED, as_of, defaults, discreet, registry, settings, timed
 
 
@@ -21,9 +22,9 @@ from wiring import CUT_OFF, PUBLISHED, as_of, defaults, discreet, registry, sett
     default_args=defaults("data_engineer", timeout=timedelta(hours=4), retries=1),
 )
 def warehouse() -> None:
-    @task
+    @task(on_success_callback=[CreditOffice("alarm")], on_failure_callback=[CreditOffice("alarm")])
     def sweep() -> None:
-        """Batches that landed after the gate's last sweep."""
+        """Batches that landed after the gate's last sweep. From here on who is not there is late: alarm."""
         from creditflow.quality import gate
 
         with discreet():

@@ -113,10 +113,14 @@ def digest(facts: NightFacts) -> Message:
     )
 
 
-def alarms(facts: NightFacts) -> list[Message]:
-    """What cannot wait for the morning: nothing arrived at all, or a department of importance 1 is held or late."""
+def alarms(facts: NightFacts, *, closed: bool = True) -> list[Message]:
+    """What cannot wait for the morning: nothing arrived at all, or a department of importance 1 is held or late.
+
+    closed: the cut-off has passed. Before it, a department of which nothing is known yet may still come: it is alarmed
+    about only when its intake itself ended late or failed.
+    """
     day = facts.as_of.isoformat()
-    if facts.silent:
+    if closed and facts.silent:
         return [
             Message(
                 f"alarm/{day}/nothing",
@@ -131,7 +135,7 @@ def alarms(facts: NightFacts) -> list[Message]:
     for item in facts.departments:
         if item.importance > ALARM_IMPORTANCE:
             continue
-        if _late(item):
+        if _late(item) and (closed or item.state != "unknown"):
             zh, en = _late_words(item)
             found.append(
                 _alarm(f"alarm/{day}/{item.code}/late", f"{item.name_zh}：数据未到", f"{item.name_en}: late", zh, en)

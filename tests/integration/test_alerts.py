@@ -74,6 +74,19 @@ def test_nothing_arrived_is_an_alarm_and_a_digest_of_its_own() -> None:
     assert "没有任何部门的数据到达" in digest(night).subject_zh
 
 
+def test_before_the_cut_off_who_may_still_come_is_not_late_but_who_failed_is() -> None:
+    silent = DepartmentFact("rsj", "市人力资源和社会保障局", "Human Resources", 1, "unknown")
+    failed = DepartmentFact("swj", "市税务局", "Taxation", 1, "failed", "令牌被拒绝", "token refused")
+    assert alarms(facts(silent), closed=False) == []
+    assert [message.key for message in alarms(facts(silent, failed, GOOD), closed=False)] == [
+        "alarm/2026-11-16/swj/late"
+    ]
+    assert {message.key for message in alarms(facts(silent, failed, GOOD))} == {
+        "alarm/2026-11-16/rsj/late",
+        "alarm/2026-11-16/swj/late",
+    }
+
+
 def test_a_quiet_good_night_needs_nobody_and_says_so() -> None:
     assert alarms(facts(GOOD)) == []
     assert "没有需要处理的事项" in digest(facts(GOOD)).body_zh
