@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,10 +53,13 @@ class _Outcome:
             return "late"
         return "arrived" if self.batches else "nothing_new"
 
-    def detail(self) -> tuple[str, str]:
-        """In Chinese and English: each feed that is late or failed."""
+    def detail(self, titles: Mapping[str, str]) -> tuple[str, str]:
+        """In Chinese and English: each feed that is late or failed. titles: of the feeds, in Chinese."""
         told = [*self.failed, *self.late]
-        return "；".join(f"{feed}：{zh}" for feed, zh, _ in told), "; ".join(f"{feed}: {en}" for feed, _, en in told)
+        return (
+            "；".join(f"{titles[feed]}：{zh}" for feed, zh, _ in told),
+            "; ".join(f"{feed}: {en}" for feed, _, en in told),
+        )
 
 
 def ingest_department(
@@ -69,6 +72,7 @@ def ingest_department(
     """
     department = registry.all()[code]
     chosen = [registry.feed(code, name) for name in (feeds or department.feeds)]
+    titles = {feed.name: registry.kinds[feed.kind].title_zh for feed in chosen}
     started = dt.datetime.now(dt.UTC)
     outcome = _Outcome()
     conn = connect(settings, name=f"ingest {code}", autocommit=True)
@@ -77,7 +81,7 @@ def ingest_department(
         for feed in chosen:
             with _locked(conn, code, feed.name):
                 _ingest_feed(settings, registry, conn, department, feed, as_of, outcome)
-        record_arrival(conn, as_of, code, outcome.state(), *outcome.detail(), started)
+        record_arrival(conn, as_of, code, outcome.state(), *outcome.detail(titles), started)
     finally:
         conn.close()
     return outcome.batches

@@ -639,7 +639,7 @@ class TestDepartment:
         assert [(batch.feed, batch.state) for batch in batches] == [("penalty", "landed")]
         ((state, zh, en),) = intake.warehouse.query("select state, detail_zh, detail_en from ops.arrival")
         assert state == "failed"
-        assert "inspection：缺少控制文件" in zh
+        assert "监督检查：缺少控制文件" in zh
         assert "permit: internal error (ValueError" in en
         assert PERSON not in zh + en
 
