@@ -153,6 +153,30 @@ def quality(as_of: dt.date | None, as_json: bool) -> int:
 
 
 @report.command()
+@click.argument("batch_id", metavar="BATCH")
+@click.option(
+    "--data-docs", is_flag=True, help="Also list every verdict as Great Expectations Data Docs, linked from the page."
+)
+@as_of_option("Business date.  [default: the published build's]")
+def batch(batch_id: str, data_docs: bool, as_of: dt.date | None) -> int:
+    """Write the page of one delivery anew; tells where it lies, and where its Data Docs."""
+    settings = installation()
+    warehouse(settings)
+
+    from creditflow.report import NoSuchDelivery, batch_page
+    from creditflow.report import data_docs as write_docs
+
+    try:
+        docs = write_docs(settings, batch_id) if data_docs else None
+        click.echo(batch_page(settings, business_date(settings, as_of), batch_id))
+    except NoSuchDelivery as problem:
+        raise click.ClickException(str(problem)) from None
+    if docs:
+        click.echo(docs)
+    return 0
+
+
+@report.command()
 @click.argument("uscc")
 @as_of_option("Business date.  [default: the published build's]")
 @click.option(

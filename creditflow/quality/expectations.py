@@ -1,4 +1,5 @@
-"""The only module that imports Great Expectations: validates a table of kept and broken rules, and hands back who failed.
+"""The only module that imports Great Expectations: validates a table of kept and broken rules, hands back who failed,
+and renders recorded results as Data Docs.
 
 Promises
 - Every verdict comes from a Great Expectations result object: one expectation per rule, with severity and meta; an
@@ -7,6 +8,7 @@ Promises
 - Great Expectations counts every rule in one query of its own. The failing rows of all rules are fetched by one more
   (`table.failing_rows`, resolved once per validation and shared): its stock metric would scan once per rule and more.
 - An ephemeral context in memory: no project folder, no telemetry, no network but the warehouse.
+- A page of Data Docs is Great Expectations' own rendering in a frame of ours: one file, no script, no address of a host.
 """
 
 from __future__ import annotations
@@ -22,18 +24,28 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 import great_expectations as gx
 from great_expectations.compatibility.sqlalchemy import sqlalchemy as sa
+from great_expectations.core.expectation_validation_result import (
+    ExpectationSuiteValidationResult,
+    ExpectationValidationResult,
+)
 from great_expectations.core.metric_domain_types import MetricDomainTypes
 from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.execution_engine import SqlAlchemyExecutionEngine
 from great_expectations.expectations.expectation import ColumnMapExpectation
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 from great_expectations.expectations.metrics.map_metric_provider import (
     ColumnMapMetricProvider,
     column_condition_partial,
 )
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
+from great_expectations.render import LegacyRendererType, RenderedStringTemplateContent
+from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+from great_expectations.render.renderer.renderer import renderer
+from great_expectations.render.view import DefaultJinjaPageView
 from great_expectations.validator.metric_configuration import MetricConfiguration
 from great_expectations.validator.validator import ValidationDependencies
+from jinja2 import ChoiceLoader, PackageLoader
 from sqlalchemy.dialects import postgresql
 
 ROW_KEY = ("batch_id", "row_no")
@@ -73,6 +85,24 @@ class Expected:
     column: str
     severity: str
     meta: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What Great Expectations decided about one rule of one delivery, as the gate wrote it down.
+
+    field: heading of the column it blames, or of the delivery as a whole. evaluated: rows to which the rule applied.
+    failing: row numbers, ascending, at most as many as should be shown.
+    """
+
+    rule_id: str
+    severity: str
+    field: str
+    title: str
+    remedy: str
+    evaluated: int
+    failed: int
+    failing: tuple[int, ...]
 
 
 class RuleKept(ColumnMapMetricProvider):  # type: ignore[misc]
@@ -155,6 +185,22 @@ class ExpectRuleToHold(ColumnMapExpectation):  # type: ignore[misc]
             {**metrics, f"{CONDITION}.unexpected_index_list": rows}, runtime_configuration, execution_engine
         )
 
+    @classmethod
+    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)  # type: ignore[untyped-decorator]
+    def _prescriptive_renderer(
+        cls, configuration: Any = None, result: Any = None, **_: Any
+    ) -> list[RenderedStringTemplateContent]:
+        """The rule in words and, where it was broken, the numbers of the rows."""
+        meta = (configuration or result.expectation_config).meta
+        lines = ["$rule_id $title", *("$" + name for name in ("remedy", "failing") if meta.get(name))]
+        badge = "badge-warning" if meta["severity"] == "flag" else "badge-danger"
+        text = {
+            "template": "\n".join(lines),
+            "params": {name: meta.get(name, "") for name in ("rule_id", "title", "remedy", "failing")},
+            "styling": {"params": {"rule_id": {"classes": ["badge", badge] if meta.get("failing") else ["badge"]}}},
+        }
+        return [RenderedStringTemplateContent(content_block_type="string_template", string_template=text)]
+
 
 class Validator:
     """Validates the tables of one schema of a warehouse. Cheap to keep, costly to import: one per sweep."""
@@ -226,3 +272,61 @@ def outcome(result: Any) -> Outcome:
     if len(rows) != int(body["unexpected_count"] or 0):
         raise ExpectationProblem(f"rule {rule_id}: {body['unexpected_count']} rows counted, {len(rows)} named")
     return Outcome(rule_id, bool(result.success), int(body["element_count"]) - int(body["missing_count"] or 0), rows)
+
+
+def docs_page(name: str, results: Sequence[Recorded], facts: Sequence[tuple[str, str]], back: str) -> str:
+    """Data Docs of one delivery as one HTML page that needs no network. facts: (label, value) of its head.
+
+    back: link to the delivery's own page.
+    """
+    found = [_validation_result(one) for one in results]
+    broken = sum(not one.success for one in found)
+    suite = ExpectationSuiteValidationResult(
+        success=not broken,
+        results=found,
+        suite_name=name,
+        statistics={
+            "evaluated_expectations": len(found),
+            "successful_expectations": len(found) - broken,
+            "unsuccessful_expectations": broken,
+            "success_percent": 100 * (len(found) - broken) / len(found) if found else None,
+        },
+        meta={},
+    )
+    document = ValidationResultsPageRenderer().render(suite)
+    # its header links to a page of the suite that does not exist here, its last block needs a script to open
+    document.sections[0].content_blocks = document.sections[0].content_blocks[1:2]
+    view = DefaultJinjaPageView()
+    view.env.loader = ChoiceLoader([PackageLoader("creditflow.quality", "data_docs"), view.env.loader])
+    return str(view.render(document, name=name, facts=facts, back=back))
+
+
+def _validation_result(one: Recorded) -> ExpectationValidationResult:
+    judged = max(one.evaluated, one.failed)
+    share = 100 * one.failed / judged if judged else 0.0
+    numbers = ", ".join(str(row) for row in one.failing)
+    more = one.failed - len(one.failing)
+    failing = f"行号 / rows: {numbers}{f' … +{more:,}' if more > 0 else ''}" if one.failing else ""
+    return ExpectationValidationResult(
+        success=not one.failed,
+        expectation_config=ExpectationConfiguration(
+            type="expect_rule_to_hold",
+            kwargs={"column": one.field},
+            meta={
+                "rule_id": one.rule_id,
+                "severity": one.severity,
+                "title": one.title,
+                "remedy": one.remedy if one.failed else "",
+                "failing": failing,
+            },
+            severity="warning" if one.severity == "flag" else "critical",
+        ),
+        result={
+            "element_count": judged,
+            "missing_count": 0,
+            "unexpected_count": one.failed,
+            "unexpected_percent": share,
+        },
+        meta={},
+        exception_info={"raised_exception": False, "exception_message": None, "exception_traceback": None},
+    )

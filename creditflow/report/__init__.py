@@ -4,9 +4,19 @@ Promises: reads publish.*, quality.* and ops.*, writes only below settings.site 
 """
 
 from creditflow.report.credit_report import ReportRefused, subject
-from creditflow.report.site import quality_figures, quality_site
+from creditflow.report.data_docs import NoSuchDelivery, data_docs
+from creditflow.report.site import batch_page, quality_figures, quality_site
 
 quality = quality_site
 """The name by which the night and the `reports` DAG call the site."""
 
-__all__ = ["ReportRefused", "quality", "quality_figures", "quality_site", "subject"]
+__all__ = [
+    "NoSuchDelivery",
+    "ReportRefused",
+    "batch_page",
+    "data_docs",
+    "quality",
+    "quality_figures",
+    "quality_site",
+    "subject",
+]

@@ -57,7 +57,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Spark:
-    """A small line through shares or counts, oldest first; None leaves a gap."""
+    """A small line through shares or counts, oldest first; days without one (None) are passed over, at their place."""
 
     values: tuple[float | None, ...]
     low: float | None = None
@@ -271,18 +271,16 @@ def sparkline(spark: Spark, width: int = 110, height: int = 22) -> Markup:
     high = max(known) if spark.high is None else max(spark.high, max(known))
     reach = (high - low) or 1.0
     step = (width - 6) / max(len(points) - 1, 1)
-    runs: list[list[str]] = [[]]
+    line: list[str] = []
     last = (0.0, 0.0)
     for index, value in enumerate(points):
         if value is None:
-            if runs[-1]:
-                runs.append([])
             continue
         x = 3 + index * step if len(points) > 1 else width - 3
         y = 3 + (height - 6) * (1 - (value - low) / reach) if high > low else height / 2
-        runs[-1].append(f"{x:.1f},{y:.1f}")
+        line.append(f"{x:.1f},{y:.1f}")
         last = (x, y)
-    lines = Markup("").join(Markup('<polyline points="{}"/>').format(" ".join(run)) for run in runs if len(run) > 1)
+    lines = Markup('<polyline points="{}"/>').format(" ".join(line)) if len(line) > 1 else ""
     return Markup(
         '<svg class="spark" viewBox="0 0 {} {}" width="{}" height="{}" aria-hidden="true">{}<circle cx="{}" cy="{}" r="2"/></svg>'
     ).format(width, height, width, height, lines, f"{last[0]:.1f}", f"{last[1]:.1f}")

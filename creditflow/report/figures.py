@@ -142,13 +142,13 @@ def tiles(
     as_of: date,
     days: Sequence[Row],
     arrivals: Sequence[Row],
-    issues: Sequence[Row],
+    issues: Row,
     issue_changes: Sequence[Row],
     departments: Mapping[str, Row],
 ) -> list[Tile]:
     """The five tiles of the city page, about the 43 departments.
 
-    days: the city's days up to `as_of`, oldest first. issues: open issues by department. issue_changes: by day.
+    days: the city's days up to `as_of`, oldest first. issues: open, new and overdue. issue_changes: by day.
     A night of which the warehouse has no day shows zeros.
     """
     inside = {code for code, row in departments.items() if not row["external"]}
@@ -161,7 +161,7 @@ def tiles(
     }
     arrived = (*(number(row["arrived"]) for row in past[-29:]), float(states["arrived"]))
     opened = running(issue_changes, [*(row["as_of"] for row in past[-29:]), as_of])
-    total = {key: sum(row[key] for row in issues if row["department"] in inside) for key in ("open", "new", "overdue")}
+    total = {key: int(issues.get(key) or 0) for key in ("open", "new", "overdue")}
     n = {key: int(today.get(key) or 0) for key in (*COUNTS, "batches_held")}
     accepted = number(today.get("accepted_share"))
     others = [name for name in ("nothing_new", "not_due", "late", "failed") if states[name]]
@@ -177,7 +177,7 @@ def tiles(
             change(arrived, as_share=False),
             Spark(arrived),
             "bad" if states["late"] or states["failed"] else "ok",
-            "arrivals",
+            "city_days",
         ),
         Tile(
             "tile_rows_read",
@@ -216,7 +216,7 @@ def tiles(
             change(opened, as_share=False),
             Spark(opened, low=0),
             "bad" if total["overdue"] else "quiet",
-            "issue_counts",
+            "city_open",
         ),
         Tile(
             "batches_held",

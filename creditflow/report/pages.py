@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from creditflow.report import cells, figures, queries, tables
 from creditflow.report.cells import Badge, Code, Column, Link, Table
+from creditflow.report.data_docs import docs_path
 from creditflow.report.masking import masked_row, masked_text
 from creditflow.report.queries import Query, Row
 from creditflow.report.reading import Night, badge, slug
@@ -50,7 +51,7 @@ FATES = (
 
 @dataclass(frozen=True)
 class Page:
-    """A finished page: its path below the date's folder, its HTML and the tables to write as CSV."""
+    """A finished page: its path below the date's folder, its HTML and the tables to write beside it."""
 
     path: str
     html: str
@@ -100,13 +101,15 @@ class Press:
         assets: str | None = None,
         section: str | None = None,
         used: Sequence[Query] = (),
+        only: tuple[str, str] | None = None,
         parameters: Mapping[str, Any] | None = None,
-        csv_root: str | None = None,
+        tables_root: str | None = None,
         bare: bool = False,
         **context: Any,
     ) -> str:
         """HTML of a page. path: below the date's folder. root: from the page to that folder. assets: from the page to
-        the shared files. used: queries of its figures, in the order of their footnotes. bare: without navigation."""
+        the shared files. used: queries of its figures, in the order of their footnotes. only: (column, value) of the rows
+        that the page takes from those that have the column. bare: without navigation."""
         values = {**self.night.parameters, **(parameters or {})}
         names = [query.name for query in used]
         return self.environment.get_template(template).render(
@@ -114,13 +117,18 @@ class Press:
             here=path,
             root=root,
             assets=root + "../assets/" if assets is None else assets,
-            csv_root=root + "csv/" if csv_root is None else csv_root,
+            tables_root=root + "tables/" if tables_root is None else tables_root,
             section=section or path,
             as_of=self.night.as_of.isoformat(),
             build_line=self.build_line,
             stamp=None if bare else self.stamp,
             sources=[
-                {"name": query.name, "title": query.title, "relations": query.relations, "sql": query.text(values)}
+                {
+                    "name": query.name,
+                    "title": query.title,
+                    "relations": query.relations,
+                    "sql": query.text(values, only if only and query in queries.WHOSE_ROWS[only[0]] else None),
+                }
                 for query in used
             ],
             source_numbers={name: place for place, name in enumerate(names, 1)},
@@ -140,12 +148,12 @@ def city(press: Press, *, root: str = "", assets: str | None = None) -> Page:
     shown = [_addressed(line) for line in lines[: figures.ATTENTION_LINES]]
     html = press.render(
         "city.html", "index.html", word("today"), root=root, assets=assets,
-        used=(queries.ARRIVALS, queries.CITY_DAYS, queries.ISSUE_COUNTS, queries.CITY_ISSUES, queries.HELD,
+        used=(queries.CITY_DAYS, queries.ARRIVALS, queries.CITY_OPEN, queries.CITY_ISSUES, queries.ISSUE_COUNTS, queries.HELD,
               queries.INCIDENTS, queries.CALENDAR, queries.MEASURES, queries.HEAT_MAP, queries.NIGHT, queries.INDICATORS,
               queries.RULES_TONIGHT, queries.BUILD),
         tiles=figures.tiles(
-            night.as_of, night.rows(queries.CITY_DAYS), night.rows(queries.ARRIVALS), night.rows(queries.ISSUE_COUNTS),
-            night.rows(queries.CITY_ISSUES), night.departments,
+            night.as_of, night.rows(queries.CITY_DAYS), night.rows(queries.ARRIVALS),
+            next(iter(night.rows(queries.CITY_OPEN)), {}), night.rows(queries.CITY_ISSUES), night.departments,
         ),
         attention=shown, attention_more=len(lines) - len(shown), heat=heat,
         timeline=figures.night_chart(night.rows(queries.NIGHT), names, night.settings.zone), timeline_table=times,
@@ -217,7 +225,7 @@ def department(press: Press, code: str) -> Page:
         (row for row in night.of_department(queries.MONTHS, code) if row["month"] == night.as_of.replace(day=1)), None
     )
     shown = {
-        "feeds": tables.feeds(night, code), "issues": tables.issues(night, code),
+        "feeds": tables.feeds(night, code), "ages": tables.issue_ages(night, code), "issues": tables.issues(night, code),
         "history": tables.history(night, code), "months": tables.months(night, code),
         "returns": tables.returns(night, code),
     }  # fmt: skip
@@ -246,14 +254,14 @@ def department(press: Press, code: str) -> Page:
         detail = Both(arrival["detail_zh"] or arrival["detail_en"], arrival["detail_en"] or arrival["detail_zh"])
     path = f"department/{name}.html"
     html = press.render(
-        "department.html", path, night.name(code), root="../", section="departments.html",
+        "department.html", path, night.name(code), root="../", section="departments.html", only=("department", code),
         used=(queries.DEPARTMENTS, queries.ARRIVALS, queries.BATCHES, queries.HEAT_MAP, queries.MEASURES, queries.RULES_TONIGHT,
-              queries.EXAMPLES, queries.ISSUES, queries.RETURN_FILES, queries.HISTORY, queries.MONTHS,
+              queries.EXAMPLES, queries.ISSUE_AGES, queries.ISSUES, queries.RETURN_FILES, queries.HISTORY, queries.MONTHS,
               queries.MONTH_DAYS, queries.BUILD),
         badge=badge(arrival["state"] if arrival else None), arrival_detail=detail, facts=facts,
         band=cells.band_badge(figures.number(current["score"])) if current else None,
         trend=trend(daily, figures.MEASURES, days), volume=volume, costly=_costly(night, code),
-        returns=shown["returns"], feeds=shown["feeds"], issues=shown["issues"],
+        returns=shown["returns"], feeds=shown["feeds"], ages=shown["ages"], issues=shown["issues"],
         history=shown["history"], months=shown["months"],
     )  # fmt: skip
     return Page(path, html, tuple(shown.values()))
@@ -357,7 +365,7 @@ def rule(press: Press, rule_id: str) -> Page:
     } if any(failed.values()) else None  # fmt: skip
     path = f"rule/{slug(rule_id)}.html"
     html = press.render(
-        "rule.html", path, titled(night.book, rule_id), root="../", section="rules.html",
+        "rule.html", path, titled(night.book, rule_id), root="../", section="rules.html", only=("rule_id", rule_id),
         used=(queries.RULES_TONIGHT, queries.RULES_DAILY, queries.EXAMPLES, queries.BUILD),
         rule_id=rule_id, badge=badge(severity) if severity else Badge(word("unknown")),
         facts=_rule_facts(night, known, min((day for day, rows in failed.items() if rows), default=None)),
@@ -445,22 +453,25 @@ def batch(press: Press, facts: Row, rules: list[Row], verdicts: list[Row], event
         Both(f"部门申报 {declared:,} 行，与读取{'一致' if agrees else '不一致'}。",
              f"The department declared {declared:,} rows, which {'agrees' if agrees else 'does not agree'} with what was read.")
     )  # fmt: skip
-    docs = night.settings.site / "data_docs" / name / "index.html"
     html = press.render(
         "batch.html", f"../batch/{name}.html", Both(f"批次 {facts['batch_id']}", f"Batch {facts['batch_id']}"),
-        root=f"../{night.as_of.isoformat()}/", assets="../assets/", csv_root="csv/", section="batches.html",
+        root=f"../{night.as_of.isoformat()}/", assets="../assets/", tables_root="tables/", section="batches.html",
         used=(queries.BATCH_FACTS, queries.BATCH_RULES, queries.VERDICTS, queries.EVENTS),
         parameters={"batches": [facts["batch_id"]]},
         batch=facts, kind=night.kinds.title(kind), department=night.department(facts["department"]),
         badge=badge(facts["state"]), reasons=_reasons(night, kind, facts["reasons"]), steps=steps,
         balance=[{"name": word(key), "value": facts[key], "tone": tone} for key, tone in balance],
         balance_note=balance_note, facts=_batch_facts(night, facts), rules=rule_table, rows=row_table, events=event_table,
-        data_docs=f"../data_docs/{name}/index.html" if docs.exists() else None,
+        data_docs=f"../data_docs/{name}/index.html" if docs_path(night.settings, facts["batch_id"]).exists() else None,
     )  # fmt: skip
     return Page(f"{name}.html", html, (rule_table, row_table, event_table))
 
 
 def _batch_facts(night: Night, row: Row) -> list[tuple[Both, Any]]:
+    returned = row["workbook"] and [
+        Both(f"{row['rows_returned']:,} 行，{row['returned_on']}", f"{row['rows_returned']:,} rows, {row['returned_on']}"),
+        night.return_file(row["workbook"]),
+    ]  # fmt: skip
     return [
         (word("file"), row["file"]),
         (word("channel"), label(CHANNELS, row["channel"])),
@@ -472,6 +483,7 @@ def _batch_facts(night: Night, row: Row) -> list[tuple[Both, Any]]:
         (Both("申报 SHA-256", "SHA-256 declared"), Code(row["declared_sha256"]) if row["declared_sha256"] else None),
         (Both("归档前删除的列", "Columns cut before archiving"), list(row["columns_cut"]) or word("none")),
         (Both("与之相同的批次", "Same content as"), night.batch(row["duplicate_of"]) if row["duplicate_of"] else None),
+        (Both("退回部门的行", "Rows returned to the department"), returned or word("none")),
         (word("seconds"), round(float(row["seconds"]), 1)),
     ]
 

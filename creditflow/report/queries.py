@@ -48,9 +48,12 @@ class Query:
         """Views and tables it reads, in order of appearance."""
         return tuple(dict.fromkeys(_RELATION.findall(self.sql)))
 
-    def text(self, parameters: Mapping[str, Any]) -> str:
-        """The SQL with its parameters written out, ready for psql."""
-        return _PARAMETER.sub(lambda match: literal(parameters[match[1]]), self.sql).replace("%%", "%") + ";"
+    def text(self, parameters: Mapping[str, Any], only: tuple[str, str] | None = None) -> str:
+        """The SQL with its parameters written out, ready for psql. only: (column, value) of the rows a page shows."""
+        written = _PARAMETER.sub(lambda match: literal(parameters[match[1]]), self.sql).replace("%%", "%")
+        if only is None:
+            return written + ";"
+        return f"select * from (\n{written}\n) page\nwhere {only[0]} = {literal(only[1])};"
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,17 @@ group by as_of
 order by as_of""",
 )
 
+CITY_OPEN = Query(
+    "city_open",
+    Both("全市未解决问题数（43 个部门）", "open issues of the 43 departments"),
+    """select count(*) as open,
+       count(*) filter (where i.opened_on = %(as_of)s) as new,
+       count(*) filter (where i.due_on < %(as_of)s) as overdue
+from publish.data_issue i
+join ops.department d using (department)
+where not d.external and i.opened_on <= %(as_of)s and (i.closed_on is null or i.closed_on > %(as_of)s)""",
+)
+
 CITY_ISSUES = Query(
     "city_issues",
     Both("全市未解决问题的变化（43 个部门）", "open issues of the 43 departments over time"),
@@ -201,6 +215,23 @@ from (
 ) ranked
 where place <= 200
 order by department, place""",
+)
+
+ISSUE_AGES = Query(
+    "issue_ages",
+    Both("部门未解决问题，按已历天数", "open issues of the department by age"),
+    """select department,
+       case when age <= 3 then 0 when age <= 7 then 1 when age <= 30 then 2 else 3 end as age,
+       count(*) as open,
+       count(*) filter (where due_on < %(as_of)s) as overdue,
+       min(due_on) filter (where due_on >= %(as_of)s) as next_due
+from (
+    select department, due_on, %(as_of)s - opened_on as age
+    from publish.data_issue
+    where opened_on <= %(as_of)s and (closed_on is null or closed_on > %(as_of)s)
+) open_issue
+group by 1, 2
+order by 1, 2""",
 )
 
 HEAT_MAP = Query(
@@ -301,8 +332,9 @@ order by department, feed, delivered_at, batch_id""",
 BATCH_FACTS = Query(
     "batch_facts",
     Both("批次从到达到发布", "a batch from arrival to publication"),
-    """select b.*, first.build_no, build.published_at
+    """select b.*, first.build_no, build.published_at, r.rows_returned, r.as_of as returned_on, r.workbook
 from ops.batch b
+left join quality.return_file r on r.batch_id = b.batch_id
 left join (
     select bb.batch_id, min(bb.build_no) as build_no
     from ops.build_batch bb
@@ -455,5 +487,22 @@ order by a.started_at, a.department""",
 )
 
 ALL: dict[str, Query] = {value.name: value for value in list(globals().values()) if isinstance(value, Query)}
-OF_DEPARTMENT = (ARRIVALS, FEEDS, BATCHES, HISTORY, RULES_TONIGHT, EXAMPLES, ISSUES, MONTHS, MONTH_DAYS, RETURN_FILES)
+OF_DEPARTMENT = (
+    ARRIVALS,
+    FEEDS,
+    BATCHES,
+    HISTORY,
+    RULES_TONIGHT,
+    EXAMPLES,
+    ISSUE_AGES,
+    ISSUES,
+    MONTHS,
+    MONTH_DAYS,
+    RETURN_FILES,
+)
 OF_RULE = (RULES_TONIGHT, RULES_DAILY, EXAMPLES)
+WHOSE_ROWS = {
+    "department": frozenset({*OF_DEPARTMENT, DEPARTMENTS, HEAT_MAP, MEASURES}),
+    "rule_id": frozenset(OF_RULE),
+}
+"""Column by which a department's or a rule's page takes its rows -> the queries that have it."""

@@ -8,12 +8,14 @@ Promises
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from creditflow.ops.database import connect
@@ -128,6 +130,11 @@ class Night:
             Link(Code(batch_id), f"../batch/{slug(batch_id)}.html") if batch_id in self.batch_pages else Code(batch_id)
         )
 
+    def return_file(self, path: str) -> Link:
+        """A workbook below home/returns, or its twin, as a link to where it lies."""
+        start = self.settings.site / self.as_of.isoformat()
+        return Link(Code(Path(path).name), os.path.relpath(self.settings.home / "returns" / path, start))
+
     def department(self, code: str) -> Any:
         """A department as a link to its page."""
         return Link(self.name(code), f"department/{slug(code)}.html") if code in self.departments else self.name(code)
@@ -156,8 +163,11 @@ class Night:
         return {rule_id for rule_id in named if rule_id}
 
 
-def read_night(settings: Settings, as_of: date) -> Night:
-    """Run every query of the site in one read-only snapshot. Raises DatabaseUnavailable."""
+def read_night(settings: Settings, as_of: date, besides: Sequence[str] = ()) -> Night:
+    """Run every query of the site in one read-only snapshot. besides: deliveries that get a page whatever their age.
+
+    Raises DatabaseUnavailable.
+    """
     parameters: dict[str, Any] = {
         "as_of": as_of,
         "since": as_of - timedelta(days=figures.TREND_DAYS - 1),
@@ -172,7 +182,7 @@ def read_night(settings: Settings, as_of: date) -> Night:
         for query in queries.ALL.values():
             if not query.needs_batches:
                 answers[query.name] = queries.ask(conn, query, parameters)
-        pages = batches_with_pages(answers)
+        pages = list(dict.fromkeys([*batches_with_pages(answers), *besides]))
         parameters["batches"] = pages
         for query in queries.ALL.values():
             if query.needs_batches:

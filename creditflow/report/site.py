@@ -8,7 +8,7 @@ Promises
 
 Layout: <site>/index.html, days.html, days.js, assets/, batch/<batch>.html, and per date <date>/index.html,
 departments.html, department/<code>.html, rules.html, rule/<rule>.html, rulebook/<file>.html, batches.html, issues.html,
-ranking.html, definitions.html, csv/.
+ranking.html, definitions.html, tables/.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from creditflow.report import cells, figures, pages, queries, tables
+from creditflow.report import cells, figures, pages, queries, tables, workbooks
 from creditflow.report.cells import Table
+from creditflow.report.data_docs import NoSuchDelivery, docs_path
 from creditflow.report.pages import Page, Press
 from creditflow.report.queries import Row
-from creditflow.report.reading import read_night
+from creditflow.report.reading import read_night, slug
 from creditflow.report.rules import rule_files, titled
 from creditflow.report.writing import copy_assets, write_text
 from creditflow.settings import Settings
@@ -57,7 +58,7 @@ def quality_site(settings: Settings, as_of: date) -> Path:
     draft.mkdir()
     _write_batches(press, site / "batch")
     for page in _pages(press):
-        _write_page(draft, page)
+        _write_page(draft, page, as_of)
     write_text(draft / "print.css", pages.print_style(night))
     _replace(draft, site / as_of.isoformat())
     days = _days(site)
@@ -67,6 +68,22 @@ def quality_site(settings: Settings, as_of: date) -> Path:
         return site / as_of.isoformat() / "index.html"
     write_text(index, pages.city(press, root=f"{as_of.isoformat()}/", assets="assets/").html)
     return index
+
+
+def batch_page(settings: Settings, as_of: date, batch_id: str) -> Path:
+    """Write the page of one delivery anew, as it stands on business date `as_of`; returns the page.
+
+    Raises NoSuchDelivery, DatabaseUnavailable.
+    """
+    copy_assets(settings.site / "assets")
+    press = Press(read_night(settings, as_of, besides=[batch_id]))
+    folder = settings.site / "batch"
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_batches(press, folder, only=batch_id)
+    path = folder / f"{slug(batch_id)}.html"
+    if not any(row["batch_id"] == batch_id for row in press.night.rows(queries.BATCH_FACTS)):
+        raise NoSuchDelivery.unknown(batch_id)
+    return path
 
 
 def quality_figures(settings: Settings, as_of: date) -> dict[str, Any]:
@@ -151,8 +168,8 @@ def _pages(press: Press) -> Iterable[Page]:
         yield pages.rule_file(press, file, lines)
 
 
-def _write_batches(press: Press, folder: Path) -> None:
-    """Pages of the deliveries chosen by the reading; one whose facts have not changed since is left as it is."""
+def _write_batches(press: Press, folder: Path, only: str | None = None) -> None:
+    """Pages of the deliveries chosen by the reading, or of one; one whose facts have not changed since is left as it is."""
     folder.mkdir(exist_ok=True)
     night, memory = press.night, folder / "pages.json"
     known: dict[str, str] = json.loads(memory.read_text(encoding="utf-8")) if memory.exists() else {}
@@ -163,29 +180,33 @@ def _write_batches(press: Press, folder: Path) -> None:
             grouped[row["batch_id"]].append(row)
     for facts in night.rows(queries.BATCH_FACTS):
         batch_id = facts["batch_id"]
+        if only not in (None, batch_id):
+            continue
         of_batch = [parts[name].get(batch_id, []) for name in ("batch_rules", "verdicts", "events")]
-        fingerprint = hashlib.sha256(repr((press.digest, facts, of_batch)).encode()).hexdigest()
+        has_docs = docs_path(night.settings, batch_id).exists()
+        fingerprint = hashlib.sha256(repr((press.digest, facts, of_batch, has_docs)).encode()).hexdigest()
         if facts["as_of"] != night.as_of and known.get(batch_id) == fingerprint:
             continue
-        _write_page(folder, pages.batch(press, facts, *of_batch))
+        _write_page(folder, pages.batch(press, facts, *of_batch), facts["as_of"])
         known[batch_id] = fingerprint
     write_text(memory, json.dumps(known, indent=0, sort_keys=True))
 
 
-def _write_page(folder: Path, page: Page) -> None:
-    """The page below `folder`, its tables as CSV in both languages below `folder`/csv."""
+def _write_page(folder: Path, page: Page, as_of: date) -> None:
+    """The page below `folder`, its tables below `folder`/tables: CSV in both languages and a workbook with both."""
     path = folder / page.path
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, page.html)
-    _write_tables(folder / "csv", page.tables)
+    _write_tables(folder / "tables", page.tables, as_of)
 
 
-def _write_tables(folder: Path, written: Iterable[Table]) -> None:
+def _write_tables(folder: Path, written: Iterable[Table], as_of: date) -> None:
     folder.mkdir(exist_ok=True)
     for table in written:
         if table.rows:
             (folder / f"{table.name}.zh.csv").write_bytes(cells.csv_bytes(table, "zh"))
             (folder / f"{table.name}.en.csv").write_bytes(cells.csv_bytes(table, "en"))
+            (folder / f"{table.name}.xlsx").write_bytes(workbooks.xlsx_bytes(table, as_of))
 
 
 def _replace(draft: Path, target: Path) -> None:

@@ -5,11 +5,9 @@ Promises: the order of rows is meaningful before anybody sorts; every table expl
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from creditflow.report import cells, figures, queries
@@ -302,6 +300,41 @@ def issue_groups(night: Night) -> Table:
     )
 
 
+AGES = (
+    Both("3 天以内", "up to 3 days"),
+    Both("4 至 7 天", "4 to 7 days"),
+    Both("8 至 30 天", "8 to 30 days"),
+    Both("30 天以上", "more than 30 days"),
+)
+
+
+def issue_ages(night: Night, code: str) -> Table:
+    """Open issues of one department by age in days, the oldest first."""
+    rows = [
+        {
+            "age": AGES[row["age"]],
+            "open": row["open"],
+            "overdue": row["overdue"],
+            "next_due": row["next_due"],
+        }
+        for row in reversed(night.of_department(queries.ISSUE_AGES, code))
+    ]
+    return Table(
+        f"department-{slug(code)}-ages",
+        Both("未解决问题，按已历天数", "Open issues by age"),
+        (
+            Column("age", word("age_days")),
+            Column("open", word("open_issues"), True),
+            Column("overdue", word("overdue_issues"), True),
+            Column("next_due", Both("下一个应改日期", "Next due")),
+        ),
+        rows,
+        Both("没有未解决的问题。", "There is no open issue."),
+        "issue_ages",
+        filterable=False,
+    )
+
+
 def issues(night: Night, code: str) -> Table:
     """Open issues of one department, first due first."""
     found = night.of_department(queries.ISSUES, code)
@@ -411,8 +444,6 @@ def months(night: Night, code: str) -> Table:
 
 def returns(night: Night, code: str) -> Table:
     """Return workbooks of the last 30 days, linked where they lie."""
-    start = night.settings.site / night.as_of.isoformat()
-    folder = night.settings.home / "returns"
     rows = [
         {
             "batch": night.batch(row["batch_id"]),
@@ -420,8 +451,8 @@ def returns(night: Night, code: str) -> Table:
             "date": row["as_of"],
             "rows_returned": row["rows_returned"],
             "faults": row["faults"],
-            "workbook": Link(Code(Path(row["workbook"]).name), os.path.relpath(folder / row["workbook"], start)),
-            "twin": Link(Code(Path(row["twin"]).name), os.path.relpath(folder / row["twin"], start)),
+            "workbook": night.return_file(row["workbook"]),
+            "twin": night.return_file(row["twin"]),
         }
         for row in night.of_department(queries.RETURN_FILES, code)
     ]

@@ -6,16 +6,29 @@ import hashlib
 import html
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import psycopg2
 import pytest
+from openpyxl import load_workbook
+from psycopg2.extras import RealDictCursor
 
-from creditflow.report import quality_figures, quality_site, queries
+from creditflow.report import (
+    NoSuchDelivery,
+    batch_page,
+    cells,
+    data_docs,
+    figures,
+    quality_figures,
+    quality_site,
+    queries,
+)
 from creditflow.report.masking import HIDDEN
 from creditflow.server import Server
 from creditflow.settings import Settings
@@ -196,7 +209,7 @@ def test_the_heat_map_has_the_43_first_tier_first(city: Settings) -> None:
 def test_every_marked_figure_leads_to_its_query_and_the_query_runs(city: Settings) -> None:
     text = page(city, "index.html")
     marks = set(re.findall(r'class="mark"><a href="#source-(\w+)"', text))
-    assert {"city_days", "issue_counts", "measures", "night", "indicators", "rules_tonight", "held"} <= marks
+    assert {"city_days", "city_open", "measures", "night", "indicators", "rules_tonight", "held"} <= marks
     statements = re.findall(r"<pre><code>(.*?)</code></pre>", text, re.DOTALL)
     assert len(statements) >= len(marks)
     conn = psycopg2.connect(city.warehouse_url)
@@ -207,6 +220,167 @@ def test_every_marked_figure_leads_to_its_query_and_the_query_runs(city: Setting
                 cursor.fetchall()
     finally:
         conn.close()
+
+
+def footnotes(text: str) -> dict[str, str]:
+    """The SQL of a page's footnotes by name of the query, as an analyst copies it."""
+    found = re.findall(r'<li id="source-(\w+)">.*?<pre><code>(.*?)</code></pre>', text, re.DOTALL)
+    return {name: html.unescape(sql) for name, sql in found}
+
+
+def asked(settings: Settings, sql: str) -> list[dict[str, Any]]:
+    conn = psycopg2.connect(settings.warehouse_url, cursor_factory=RealDictCursor)
+    try:
+        with conn.cursor() as cursor:
+            cursor.execute(sql)
+            return [dict(row) for row in cursor.fetchall()]
+    finally:
+        conn.close()
+
+
+def body(text: str, table: str) -> list[list[str]]:
+    """Plain text of the cells of a table in the page, Chinese only."""
+    part = text.split(f'id="table-{table}"')[1].split("</table>")[0].split("<tbody>")[1].split("</tbody>")[0]
+    part = re.sub(r'<span class="en" lang="en">.*?</span>', "", part)
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in part.split("<tr")[1:]]
+    return [[html.unescape(re.sub(r"<small>.*?</small>|<[^>]+>", "", cell)) for cell in row] for row in rows]
+
+
+def test_the_figures_of_the_city_page_are_what_their_footnotes_answer(city: Settings) -> None:
+    text = page(city, "index.html")
+    sql = footnotes(text)
+    today = next(row for row in asked(city, sql["city_days"]) if row["as_of"] == AS_OF)
+    (issues,) = asked(city, sql["city_open"])
+    tiles = re.findall(
+        r'<article class="tile [^"]*">.*?href="#source-(\w+)".*?<p class="value"><b>(.*?)</b>.*?<p class="detail">'
+        r'<span class="zh" lang="zh-Hans">(.*?)</span>',
+        text,
+        re.DOTALL,
+    )
+    assert [(name, value) for name, value, _ in tiles] == [
+        ("city_days", f"{today['arrived']:,}"),
+        ("city_days", f"{today['rows_read']:,}"),
+        ("city_days", cells.share(float(today["accepted_share"]))),
+        ("city_open", f"{issues['open']:,}"),
+        ("city_days", f"{today['batches_held']:,}"),
+    ]
+    assert f"新增 {issues['new']:,}，逾期 {issues['overdue']:,}" in tiles[3][2]
+    assert f"暂扣 {today['rows_held']:,} 行" in tiles[4][2]
+
+    days = {
+        row["department"]: row for row in asked(city, sql["heat_map"]) if row["as_of"] == AS_OF and row["rows_read"]
+    }
+    measures = {row["department"]: row for row in asked(city, sql["measures"]) if row["as_of"] == AS_OF}
+    names = {row["name_zh"]: row["department"] for row in asked(city, "select * from ops.department")}
+    compared = 0
+    for cell in body(text, "heat-map"):
+        code = names[cell[1]]
+        if code in days:
+            compared += 1
+            assert cell[3] == f"{days[code]['rows_read']:,}"
+            assert cell[7] == cells.share(float(measures[code]["validity"]))
+    assert compared > 20
+
+    month = asked(city, sql["indicators"])[-1]
+    assert [row[1] for row in body(text, "indicators")] == [
+        cells.share(float(month[name])) for name in figures.INDICATORS
+    ]
+    failed: dict[str, int] = defaultdict(int)
+    for row in asked(city, sql["rules_tonight"]):
+        failed[row["rule_id"]] += int(row["rows_failed"])
+    assert all(row[3] == f"{failed[row[1]]:,}" for row in body(text, "rules-top"))
+
+
+def test_the_footnotes_of_a_department_and_a_rule_answer_with_that_page_alone(city: Settings) -> None:
+    text = page(city, "department/gaj.html")
+    sql = footnotes(text)
+    read = {row["batch_id"]: row["rows_read"] for row in asked(city, sql["history"])}
+    assert {row[0]: row[5] for row in body(text, "department-gaj-history")} == {
+        batch: f"{rows:,}" for batch, rows in read.items()
+    }
+    issues = asked(city, sql["issues"])
+    assert {row["department"] for row in issues} == {"gaj"}
+    assert len(body(text, "department-gaj-issues")) == len(issues)
+    ages = asked(city, sql["issue_ages"])
+    assert [row[1] for row in body(text, "department-gaj-ages")] == [f"{row['open']:,}" for row in reversed(ages)]
+    assert sum(row["open"] for row in ages) == issues[0]["of_department"]
+    tonight = asked(city, sql["batches"])
+    assert sum(int(row[4].replace(",", "") or 0) for row in body(text, "department-gaj-feeds") if row[4] != "—") == sum(
+        row["rows_read"] for row in tonight
+    )
+    text = page(city, "rule/PERMIT-R04-USCC.html")
+    rows = asked(city, footnotes(text)["rules_tonight"])
+    assert {row["rule_id"] for row in rows} == {"PERMIT-R04-USCC"}
+    shown = [int(row[1].replace(",", "")) for row in body(text, "rule-PERMIT-R04-USCC")]
+    assert sum(shown) == sum(int(row["rows_failed"]) for row in rows)
+
+
+def test_a_batch_page_shows_what_its_footnote_answers(city: Settings) -> None:
+    batch = f"GAJ-PERMIT-{AS_OF:%Y%m%d}-001"
+    text = (city.site / "batch" / f"{batch}.html").read_text(encoding="utf-8")
+    (facts,) = asked(city, footnotes(text)["batch_facts"])
+    shown = re.findall(r'</span><b class="num">([\d,]+)</b>', text.split('class="balance"')[1].split("</section>")[0])
+    keys = ("rows_read", "rows_accepted", "rows_rejected", "rows_held", "rows_out_of_scope", "rows_duplicate")
+    assert shown == [f"{facts[key]:,}" for key in keys]
+    rules = {row["rule_id"]: row["rows_failed"] for row in asked(city, footnotes(text)["batch_rules"])}
+    assert {row[1]: row[3] for row in body(text, f"{batch}-rules")} == {
+        rule: f"{failed:,}" for rule, failed in rules.items()
+    }
+
+
+def test_every_table_is_also_a_workbook_with_numbers_days_and_no_formula(city: Settings) -> None:
+    linked = 0
+    for path in pages(city):
+        for link in Reader(path.read_text(encoding="utf-8")).links:
+            linked += link.endswith(".xlsx") and "returns/" not in link
+    assert linked > 200
+    tables = city.site / AS_OF.isoformat() / "tables"
+    hostile = next(path for path in sorted(tables.glob("*-history.zh.csv")) if b"'=cmd" in path.read_bytes())
+    found = 0
+    for name in (hostile.name.removesuffix(".zh.csv"), "heat-map", "issues"):
+        book = load_workbook(tables / f"{name}.xlsx")
+        assert book.sheetnames == ["中文", "English"]
+        for sheet in book:
+            cells_of = [cell for row in sheet.iter_rows(min_row=2) for cell in row if cell.value is not None]
+            assert any(isinstance(cell.value, int) for cell in cells_of)
+            assert all(cell.data_type != "f" for cell in cells_of)
+            commands = [cell for cell in cells_of if str(cell.value).startswith("=cmd")]
+            assert all(cell.quotePrefix for cell in commands)
+            found += len(commands)
+    assert found > 0
+    assert isinstance(load_workbook(tables / "issues.xlsx")["中文"]["H2"].value, datetime)
+
+
+def test_data_docs_of_a_delivery_are_readable_offline_and_linked(city: Settings) -> None:
+    batch = f"GAJ-PERMIT-{AS_OF:%Y%m%d}-001"
+    own_page = city.site / "batch" / f"{batch}.html"
+    assert "data_docs" not in own_page.read_text(encoding="utf-8")
+    docs = data_docs(city, batch)
+    assert batch_page(city, AS_OF, batch) == own_page
+    links = Reader(own_page.read_text(encoding="utf-8")).links
+    assert docs.resolve() in {(own_page.parent / link).resolve() for link in links}
+    text = docs.read_text(encoding="utf-8")
+    assert "http:" not in text
+    assert "https:" not in text
+    assert "<script" not in text
+    assert not Reader(text).scripts
+    assert report_world.FICTITIOUS_ID not in text
+    (failed,) = asked(city, "select rule_id, rows_evaluated, rows_failed from quality.rule_result"
+                            f" where batch_id = '{batch}' and rows_failed > 0 order by rows_failed desc limit 1")  # fmt: skip
+    assert failed["rule_id"] in text
+    assert f"{failed['rows_failed']} unexpected values found" in text
+    first = asked(city, f"select min(row_no) as row from quality.row_verdict where batch_id = '{batch}'"
+                        f" and '{failed['rule_id']}' = any(rule_ids)")[0]["row"]  # fmt: skip
+    assert f"rows: {first}" in text
+    docs.unlink()
+    batch_page(city, AS_OF, batch)
+
+
+def test_data_docs_of_nothing_say_what_to_do(city: Settings) -> None:
+    with pytest.raises(NoSuchDelivery, match="没有批次 NOBODY-1"):
+        data_docs(city, "NOBODY-1")
+    with pytest.raises(NoSuchDelivery, match="没有批次 NOBODY-1"):
+        batch_page(city, AS_OF, "NOBODY-1")
 
 
 def test_every_query_of_the_site_runs_on_the_views_it_names(city: Settings) -> None:
@@ -249,6 +423,7 @@ def test_a_batch_page_tells_the_way_from_arrival_to_publication(city: Settings) 
     assert "未到这一步" not in published
     assert "第 6 次构建" in published
     assert re.search(r"[0-9a-f]{64}", published)
+    assert "/returns/gaj/permit.xlsx" in published
 
 
 def test_return_workbooks_are_linked_where_they_lie(city: Settings) -> None:
@@ -332,7 +507,7 @@ def test_a_view_that_is_missing_is_said_on_the_page_and_stops_nothing(warehouse:
     assert 'class="problem"' in text
     assert "publish.data_issue" in text
     missing = {entry["query"] for entry in quality_figures(warehouse.settings, AS_OF)["missing"]}
-    assert missing == {"issues", "issue_counts", "issue_groups", "city_issues", "months"}
+    assert missing == {"issues", "issue_counts", "issue_groups", "issue_ages", "city_open", "city_issues", "months"}
 
 
 def test_any_other_database_error_is_raised(warehouse: Warehouse) -> None:

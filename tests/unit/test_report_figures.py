@@ -146,7 +146,7 @@ def test_tiles_count_the_43_and_not_the_external_sources() -> None:
     departments = {code: department(code, external=code == "x") for code in ("a", "b", "x")}
     days = [{"as_of": DAY, "arrived": 1, "rows_read": 10, "rows_accepted": 9, "rows_rejected": 1, "rows_held": 0,
              "rows_out_of_scope": 0, "rows_duplicate": 0, "accepted_share": 0.9, "batches_held": 0}]  # fmt: skip
-    counts = [{"department": code, "open": 4, "new": 2, "overdue": 1} for code in ("a", "x")]
+    counts = {"open": 4, "new": 2, "overdue": 1}
     shown = figures.tiles(
         DAY, days, [arrival("a", "arrived"), arrival("x", "arrived"), arrival("b", "late")], counts, [], departments
     )
@@ -157,7 +157,7 @@ def test_tiles_count_the_43_and_not_the_external_sources() -> None:
 
 
 def test_a_night_the_warehouse_has_no_day_of_shows_no_share() -> None:
-    shown = figures.tiles(DAY, [], [], [], [], {"a": department("a")})
+    shown = figures.tiles(DAY, [], [], {}, [], {"a": department("a")})
     assert {tile.word: tile.value for tile in shown}["accepted_share"] == "—"
 
 

@@ -118,7 +118,8 @@ def test_missing_values_sort_last_and_rates_by_value() -> None:
 
 def test_a_line_of_one_point_or_none_still_draws() -> None:
     assert "<circle" in cells.sparkline(Spark((1.0,)))
-    assert "polyline" not in cells.sparkline(Spark((1.0, None, 2.0)))
+    assert "polyline" not in cells.sparkline(Spark((1.0, None, None)))
+    assert cells.sparkline(Spark((1.0, None, 2.0))).count(",") == 2, "a line through the two known days"
     assert cells.sparkline(Spark((None,))) == '<span class="nil">—</span>'
 
 
