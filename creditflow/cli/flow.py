@@ -1,4 +1,4 @@
-"""Commands that move data one step: ingest, drop, gate, build, publish, rollback, diff, decide."""
+"""Commands that move data one step: ingest, drop, gate, build, publish, rollback, diff; and the decisions on a held batch."""
 
 from __future__ import annotations
 
@@ -10,34 +10,16 @@ from typing import Any
 import click
 
 from creditflow.cli.output import (
+    answer_batches,
     as_json,
     as_of_option,
-    bad_batches,
     business_date,
     feed_exists,
     installation,
     known_departments,
-    show_batches,
     show_json,
     warehouse,
 )
-
-
-def _answer(settings: Any, batch_ids: list[str], as_json: bool) -> int:
-    from creditflow.ops.database import transaction
-    from creditflow.ops.ledger import batches_by_id
-
-    with transaction(settings, "tell batches") as conn:
-        batches = batches_by_id(conn, batch_ids)
-    if as_json:
-        for batch in batches:
-            del batch["seconds"]
-        show_json({"batches": batches})
-    elif batches:
-        show_batches(batches)
-    else:
-        click.echo("没有新数据 / nothing new")
-    return 1 if bad_batches(batches) else 0
 
 
 @click.command()
@@ -62,7 +44,7 @@ def ingest(department: str, feed: str | None, as_of: dt.date | None, judge: bool
         from creditflow.quality import gate as judge_batches
 
         judge_batches(settings, registry, batch_ids)
-    return _answer(settings, batch_ids, as_json)
+    return answer_batches(settings, batch_ids, as_json)
 
 
 @click.command()
@@ -87,7 +69,7 @@ def drop(department: str, feed: str, files: tuple[Path, ...], as_of: dt.date | N
     batch_ids = [batch.batch_id for batch in done]
     judge_batches(settings, registry, batch_ids)
     settle(settings, registry, day)
-    return _answer(settings, batch_ids, as_json)
+    return answer_batches(settings, batch_ids, as_json)
 
 
 @click.group(invoke_without_command=True)
@@ -108,7 +90,7 @@ def gate(context: click.Context, as_json: bool) -> int:
         cursor.execute("select batch_id from ops.batch where state in ('archived', 'landed') order by 1")
         batch_ids = [row[0] for row in cursor.fetchall()]
     judge_batches(settings, registry)
-    return _answer(settings, batch_ids, as_json)
+    return answer_batches(settings, batch_ids, as_json)
 
 
 @click.command()
@@ -195,12 +177,7 @@ def diff(build_a: int, build_b: int, as_json: bool) -> int:
     return 0
 
 
-@click.group()
-def decide() -> None:
-    """Decisions by people about the pipeline; archived, and repeated by a rebuild."""
-
-
-@decide.command()
+@click.command()
 @click.argument("batch_id", metavar="BATCH")
 @click.option("--reason", required=True, help="Why; kept for ever.")
 @click.option("--by", "decided_by", default=getpass.getuser, help="Who decides.  [default: the system user]")
@@ -213,10 +190,10 @@ def release(batch_id: str, reason: str, decided_by: str) -> int:
     from creditflow.quality import release as let_through
 
     let_through(settings, registry, batch_id, reason, decided_by)
-    return _answer(settings, [batch_id], False)
+    return answer_batches(settings, [batch_id], False)
 
 
-@decide.command()
+@click.command()
 @click.argument("batch_id", metavar="BATCH")
 @click.option("--reason", required=True, help="Why; kept for ever.")
 @click.option("--by", "decided_by", default=getpass.getuser, help="Who decides.  [default: the system user]")
@@ -228,7 +205,7 @@ def refuse(batch_id: str, reason: str, decided_by: str) -> int:
     from creditflow.quality import refuse as turn_down
 
     turn_down(settings, batch_id, reason, decided_by)
-    _answer(settings, [batch_id], False)
+    answer_batches(settings, [batch_id], False)
     return 0
 
 

@@ -9,7 +9,8 @@ import sys
 import click
 
 from creditflow import __version__
-from creditflow.cli.flow import build, decide, diff, drop, gate, ingest, publish, rollback
+from creditflow.cli.deciding import decide, review
+from creditflow.cli.flow import build, diff, drop, gate, ingest, publish, rollback
 from creditflow.cli.installation import doctor, down, dsn, psql, sandbox, up
 from creditflow.cli.nightly import night
 from creditflow.cli.reading import report, sources, thresholds
@@ -54,6 +55,7 @@ for _command in (
     night,
     report,
     decide,
+    review,
     up,
     down,
     dsn,

@@ -145,3 +145,21 @@ def show_batches(batches: Sequence[Mapping[str, Any]]) -> None:
 def bad_batches(batches: Sequence[Mapping[str, Any]]) -> bool:
     """Whether any was held or refused: the command's exit status is 1 then."""
     return any(batch["state"] in ("held", "refused") for batch in batches)
+
+
+def answer_batches(settings: Settings, batch_ids: Sequence[str], as_json: bool, **more: Any) -> int:
+    """Tell what became of batches, with `more` beside them in JSON; the exit status: 1 when one was held or refused."""
+    from creditflow.ops.database import transaction
+    from creditflow.ops.ledger import batches_by_id
+
+    with transaction(settings, "tell batches") as conn:
+        batches = batches_by_id(conn, batch_ids)
+    if as_json:
+        for batch in batches:
+            del batch["seconds"]
+        show_json({**more, "batches": batches})
+    elif batches:
+        show_batches(batches)
+    else:
+        click.echo("没有新数据 / nothing new")
+    return 1 if bad_batches(batches) else 0

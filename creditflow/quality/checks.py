@@ -647,6 +647,22 @@ class AnyFilled(Check):
         return f"({' or '.join(row.filled(column) for column in self.columns_)})"
 
 
+class Differ(Check):
+    """Two columns do not say the same, blanks and letter case aside."""
+
+    first: str
+    second: str
+
+    def columns(self) -> tuple[str, ...]:
+        """The blamed one first."""
+        return (self.first, self.second)
+
+    def sql(self, row: Row) -> str:
+        """Null when either is blank."""
+        one, other = (f"lower(regexp_replace({row.text(column)}, '\\s', '', 'g'))" for column in self.columns())
+        return f"({one} <> {other})"
+
+
 class IdentifierFails(ColumnCheck):
     """An entered identifier of the counterparty validates, or another one of the row does (then only the code is lost)."""
 
@@ -1066,6 +1082,7 @@ CHECKS: dict[str, type[Check]] = {
     "match": Match,
     "together": Together,
     "any_filled": AnyFilled,
+    "differ": Differ,
     "identifier_fails": IdentifierFails,
     "identifier_nulled": IdentifierNulled,
     "identifier_masked": IdentifierMasked,

@@ -15,15 +15,15 @@
         null::date as snapshot_ended_on,
         {%- if kind in kinds_with_party() %}
         coalesce(r.subject_id, {{ subject_id_from('uscc', 's.party_uscc') }}) as source_subject_id,
-        coalesce(r.match_grade, 'exact') as match_grade,
-        coalesce(r.match_rule, 'uscc') as match_rule,
+        coalesce(r.match_grade, 'exact') as found_grade,
+        coalesce(r.match_rule, 'uscc') as found_rule,
         {%- else %}
         {# about a delivery, not about anybody: a stand-in subject of its own keeps the key of every core table the same #}
         {{ subject_id_from('record', 's.record_id::text') }} as source_subject_id,
-        'none' as match_grade,
-        'none' as match_rule,
+        'none' as found_grade,
+        'none' as found_rule,
         {%- endif %}
-        coalesce(r.issues, '{}') as match_issues
+        coalesce(r.issues, '{}') as found_issues
         {%- for column in subject_columns %},
         r.{{ column }}
         {%- endfor %}
@@ -38,9 +38,10 @@
         k.{{ columns | join(',\n        k.') }},
         {% if takes_snapshots(kind) %}{{ snapshot_end(kind, 'k', snapshot, present) }} as snapshot_ended_on{% else %}k.snapshot_ended_on{% endif %},
         k.source_subject_id,
-        k.match_grade,
-        k.match_rule,
-        k.match_issues
+        case k.match_rule when 'judged_name' then 'weak' when 'judged' then 'none' else k.match_grade end as found_grade,
+        case k.match_rule when 'judged_name' then 'name' when 'judged' then 'none' else k.match_rule end as found_rule,
+        case when k.match_rule in ('judged_name', 'judged') then k.match_issues || array['subject_unmatched'] else k.match_issues end
+            as found_issues
         {%- for column in subject_columns %},
         k.{{ column }}
         {%- endfor %}
@@ -112,14 +113,28 @@
     end
 {%- endmacro %}
 
-{# The subject after merges and splits decided since the record was matched. #}
+{# The subject after merges and splits decided since the record was matched. A record nobody was found for, and that a person
+   gave to a subject, is as sure as a strong match; taken back, it is what the machine had found. #}
 {% macro identified(base) -%}
     select
         b.*,
-        coalesce(a.canonical_subject_id, b.source_subject_id) as subject_id
+        coalesce(a.canonical_subject_id, b.source_subject_id) as subject_id,
+        case when {{ judged_to_belong('a', 'b') }} then 'strong' else b.found_grade end as match_grade,
+        case
+            when {{ judged_to_belong('a', 'b') }} then case b.found_rule when 'name' then 'judged_name' else 'judged' end
+            else b.found_rule
+        end as match_rule,
+        case
+            when {{ judged_to_belong('a', 'b') }} then array_remove(b.found_issues, 'subject_unmatched')
+            else b.found_issues
+        end as match_issues
     from {{ base }} as b
     left join {{ ref('entity_subject_alias') }} as a
         on b.source_subject_id = a.subject_id and a.known_to_build = {{ open_build() }}
+{%- endmacro %}
+
+{% macro judged_to_belong(alias, base) -%}
+    ({{ base }}.found_grade in ('weak', 'none') and {{ alias }}.canonical_subject_id <> {{ alias }}.subject_id)
 {%- endmacro %}
 
 {# What repairs, objections and the credit office's decisions say about a record today. One row per record that has any. #}

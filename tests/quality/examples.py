@@ -38,6 +38,7 @@ PERSON: Change = {
     "person_id_no_cipher": "c",
 }
 SHOP_ROW: Change = {"counterparty_type": "个体工商户", "counterparty_uscc": SHOP, "counterparty_name": SHOP_NAME}
+JUDGED: Change = {"decision_type": "identity_same", "subject_uscc": FIRM, "other_subject_uscc": OTHER_FIRM}
 NO_CODES = ("uscc", "org_code", "reg_no", "tax_no")
 
 
@@ -227,6 +228,22 @@ BY_KEY: dict[str, Callable[[Rule, Kind], Example]] = {
         ),
     ),
     "K-LIST": lambda rule, kind: pair({}, dict.fromkeys(rule.fields)),
+    "K-DECIDED-ABOUT": lambda rule, kind: pair(
+        {"target_document_no": None}, {"target_document_no": None, "target_record_id": " "}
+    ),
+    "K-DECIDED-KIND": lambda rule, kind: _one(rule, "penalty", None),
+    "K-JUDGED-SUBJECT": lambda rule, kind: pair({}, {"subject_uscc": None}, **JUDGED),
+    "K-JUDGED-OTHER": lambda rule, kind: pair(
+        {"other_subject_uscc": None}, {"other_subject_uscc": None, "target_record_id": None}, **JUDGED
+    ),
+    "K-JUDGED-TWO": lambda rule, kind: pair({}, {"other_subject_uscc": FIRM}, **JUDGED),
+    "K-DECIDED-SEVERITY": lambda rule, kind: _decided("severity", "一般", "很重"),
+    "K-DECIDED-REGIME": lambda rule, kind: _decided("regime_override", "R2023", "2023"),
+    "K-DECIDED-NOTICE": lambda rule, kind: _decided("notice_date", "2026-11-02", "下周一"),
+    "K-DECIDED-VALUE": lambda rule, kind: _decided("severity", "严重", None),
+    "K-SECOND-PERSON": lambda rule, kind: pair(
+        {"confirmed_by": "李复核"}, {"confirmed_by": "王 经办"}, decision_type="deletion", decided_by="王经办"
+    ),
     "K-PERSON": lambda rule, kind: pair({}, {rule.fields[0]: None}, responsible_person_name="测试丁"),
     "K-PROBLEM": lambda rule, kind: pair({}, {rule.fields[0]: None}, inspection_result="责令改正"),
     "K-BREACH": lambda rule, kind: pair(
@@ -246,6 +263,10 @@ BY_KEY: dict[str, Callable[[Rule, Kind], Example]] = {
     "R13-{COLUMN}-HEALTH": lambda rule, kind: _one(rule, "违反《传染病防治法》", "登记表含既往史：略"),
 }
 """Examples that need to know what the rule is about."""
+
+
+def _decided(decision_type: str, good: str, bad: str | None) -> Example:
+    return pair({"decision_value": good}, {"decision_value": bad}, decision_type=decision_type)
 
 
 def example(rule: Rule, kind: Kind) -> Example:

@@ -29,6 +29,7 @@ COMMANDS = {
     "night",
     "report",
     "decide",
+    "review",
     "up",
     "down",
     "dsn",

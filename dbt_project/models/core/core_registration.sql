@@ -27,6 +27,42 @@ affected as (
     {{ effects_on('registration', 'identified') }}
 ),
 
+{% set batches = frozen_batches('registration', build_no()) -%}
+stated as (
+    -- a register that changes a name keeps the day of establishment; two names with two days are two bodies under one code
+    select
+        l.record_key as record_id,
+        l.subject_name,
+        l.registered_on
+    from {{ source('landing', 'registration') }} as l
+    where l.batch_id in ({{ batches }}) and l.subject_name is not null and l.registered_on is not null
+    {%- if has_history() %}
+    union all
+    select
+        k.record_id,
+        k.subject_name,
+        k.registered_on::text
+    from {{ this }} as k
+    inner join base as b on k.record_id = b.record_id
+    where k.subject_name is not null and k.registered_on is not null
+    {%- endif %}
+),
+
+twice as (
+    select s.record_id
+    from stated as s
+    group by s.record_id
+    having min(s.subject_name) <> max(s.subject_name) and min(s.registered_on) <> max(s.registered_on)
+),
+
+claimed_twice as (
+    select s.record_id
+    from stated as s
+    inner join twice as t on s.record_id = t.record_id
+    group by s.record_id
+    having count(distinct ops.normal_name(s.subject_name)) > 1 and count(distinct ops.parse_date(s.registered_on)) > 1
+),
+
 final as (
     select
         r.record_id,
@@ -87,10 +123,12 @@ final as (
         coalesce(e.objected, false) as objected,
         coalesce(e.publication_hold, false) as publication_hold,
         array_remove(r.match_issues || array[
-            case when r.decided_on is null then 'decisive_date_missing' end
+            case when r.decided_on is null then 'decisive_date_missing' end,
+            case when d.record_id is not null and r.match_rule = 'uscc' then 'uscc_claimed_twice' end
         ], null) as issues
     from identified as r
     left join affected as e on r.record_id = e.record_id
+    left join claimed_twice as d on r.record_id = d.record_id
     left join {{ ref('catalogue_item') }} as c
         on c.record_kind = 'registration'
         and coalesce(r.decided_on, r.delivered_on) >= c.valid_from

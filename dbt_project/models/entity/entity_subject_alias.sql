@@ -21,7 +21,8 @@ machine as (
         null::text as decided_by,
         null::date as decided_on,
         null::uuid as decision_record_id,
-        1 as rank
+        1 as rank,
+        null::timestamptz as version_at
     from changed as c
     inner join {{ ref('entity_subject_identifier') }} as m
         on c.id_type = m.id_type and c.id_value = m.id_value and m.evidence = 'minted'
@@ -32,22 +33,39 @@ machine as (
     having count(distinct r.subject_id) = 1
 ),
 
-judged as (
+judgement as (
+    -- of another subject, or of a record that stood for itself because nobody was found for it
     select
-        {{ subject_id_from('uscc', 'd.other_subject_uscc') }} as subject_id,
         case
-            when d.decision_type = 'identity_same' and d.source_state = 'active' then {{ subject_id_from('uscc', 'd.subject_uscc') }}
-            else {{ subject_id_from('uscc', 'd.other_subject_uscc') }}
-        end as canonical_subject_id,
+            when d.other_subject_uscc is not null then {{ subject_id_from('uscc', 'd.other_subject_uscc') }}
+            when pg_input_is_valid(d.target_record_id, 'uuid')
+                then {{ subject_id_from('record', 'd.target_record_id::uuid::text') }}
+        end as subject_id,
+        {{ subject_id_from('uscc', 'd.subject_uscc') }} as judged_subject_id,
+        d.decision_type = 'identity_same' and d.source_state = 'active' as is_same,
+        d.source_state = 'active' as in_force,
         d.reason,
         d.decided_by,
         d.decided_on,
-        d.record_id as decision_record_id,
-        2 as rank
+        d.record_id,
+        d.version_at
     from {{ ref('staging_decision') }} as d
-    where d.decision_type in ('identity_same', 'identity_different')
-        and d.subject_uscc is not null
-        and d.other_subject_uscc is not null
+    where d.decision_type in ('identity_same', 'identity_different') and ops.uscc_ok(d.subject_uscc)
+),
+
+judged as (
+    -- taken back, a judgement leaves the subject to itself and to the machine
+    select
+        j.subject_id,
+        case when j.is_same then j.judged_subject_id else j.subject_id end as canonical_subject_id,
+        j.reason,
+        j.decided_by,
+        j.decided_on,
+        case when j.in_force then j.record_id end as decision_record_id,
+        2 as rank,
+        j.version_at
+    from judgement as j
+    where j.subject_id is not null
 ),
 
 proposed as (
@@ -65,7 +83,7 @@ proposed as (
 chosen as (
     select distinct on (p.subject_id) p.*
     from proposed as p
-    order by p.subject_id asc, p.rank desc, p.decided_on desc, p.decision_record_id asc
+    order by p.subject_id asc, p.rank desc, p.decided_on desc, p.version_at desc, p.decision_record_id asc
 ),
 
 edges as (
@@ -79,7 +97,8 @@ edges as (
         k.decided_by,
         k.decided_on,
         k.decision_record_id,
-        0 as rank
+        0 as rank,
+        null::timestamptz as version_at
     from {{ this }} as k
     where k.known_to_build = {{ open_build() }}
         and k.subject_id not in (select c.subject_id from chosen as c)
