@@ -10,6 +10,7 @@ import click
 
 from creditflow import __version__
 from creditflow.cli.deciding import decide, review
+from creditflow.cli.documents import docs
 from creditflow.cli.flow import build, diff, drop, gate, ingest, publish, rollback
 from creditflow.cli.installation import doctor, down, dsn, psql, sandbox, up
 from creditflow.cli.nightly import night
@@ -61,6 +62,7 @@ for _command in (
     dsn,
     psql,
     doctor,
+    docs,
 ):
     creditflow.add_command(_command)
 

@@ -99,12 +99,13 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def run(settings: Settings, command: str, arguments: Sequence[str] = ()) -> DbtResult:
+def run(settings: Settings, command: str, arguments: Sequence[str] = (), *, folder: str = "dbt") -> DbtResult:
     """Run one dbt command on the warehouse, e.g. ``run(settings, "build", ["--select", "tag:night"])``.
 
-    Failing models and tests are in the result. Raises DbtFailed when dbt left no result behind.
+    folder: below home, for target, parse cache and logs. Failing models and tests are in the result. Raises DbtFailed when
+    dbt left no result behind.
     """
-    home = settings.home / "dbt"
+    home = settings.home / folder
     target = home / "target"
     target.mkdir(parents=True, exist_ok=True)
     results = target / "run_results.json"
@@ -123,7 +124,7 @@ def run(settings: Settings, command: str, arguments: Sequence[str] = ()) -> DbtR
             "info",
             "--log-path",
             str(home / "logs"),
-            command,
+            *command.split(),
             "--project-dir",
             str(project),
             "--profiles-dir",

@@ -1,3 +1,4 @@
+{{ config(meta={'distributed_by': 'effect_id'}) }}
 -- Repairs, objections and decisions whose record changed in this build: their effects are worked out anew.
 {%- set build = build_no() %}
 {%- for kind in ['repair', 'objection', 'decision'] %}
