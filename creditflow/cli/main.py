@@ -11,6 +11,7 @@ import click
 from creditflow import __version__
 from creditflow.cli.flow import build, decide, diff, drop, gate, ingest, publish, rollback
 from creditflow.cli.installation import doctor, down, dsn, psql, sandbox, up
+from creditflow.cli.keeping import keys
 from creditflow.cli.nightly import night
 from creditflow.cli.reading import report, sources
 from creditflow.failure import places, tell
@@ -58,6 +59,7 @@ for _command in (
     dsn,
     psql,
     doctor,
+    keys,
 ):
     creditflow.add_command(_command)
 
