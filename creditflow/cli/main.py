@@ -11,7 +11,7 @@ import click
 from creditflow import __version__
 from creditflow.cli.flow import build, decide, diff, drop, gate, ingest, publish, rollback
 from creditflow.cli.installation import doctor, down, dsn, psql, sandbox, up
-from creditflow.cli.keeping import keys
+from creditflow.cli.keeping import backup, keys, metrics, restore, retention
 from creditflow.cli.nightly import night
 from creditflow.cli.reading import report, sources
 from creditflow.failure import places, tell
@@ -60,6 +60,10 @@ for _command in (
     psql,
     doctor,
     keys,
+    retention,
+    backup,
+    restore,
+    metrics,
 ):
     creditflow.add_command(_command)
 

@@ -194,7 +194,10 @@ def _map(conn: Connection, pairs: Iterable[_Pair], old: Keys, new: Keys) -> int:
                     " where t.{cipher} is not null and m.old_hash is null"
                 ).format(hashed=sql.Identifier(pair.hashed), cipher=sql.Identifier(pair.cipher), table=pair.name)
             )
-            lines = [(*found, *_anew(before, after, types, *found, pair)) for found in cursor.fetchall()]
+            lines = [
+                (hashed, cipher, *_anew(before, after, types, hashed, cipher, pair))
+                for hashed, cipher in cursor.fetchall()
+            ]
             execute_values(cursor, "insert into key_map values %s", lines, page_size=1000)
         cursor.execute("analyze key_map")
         cursor.execute("select count(*) from key_map")
