@@ -23,7 +23,7 @@ DEV := $(VENV)/.installed-dev
 
 export PYTHON
 
-.PHONY: help run up down psql test test-unit test-integration test-e2e test-system test-truth bench lint types format lock setup clean
+.PHONY: help run up down psql test test-unit test-integration test-e2e test-system test-truth bench lint types format lock sbom setup clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -88,6 +88,10 @@ lock: $(RUNTIME)
 	$(COMPILE) requirements/bootstrap.in -o requirements-bootstrap.lock
 	$(COMPILE) requirements/runtime.in -o requirements.lock
 	$(COMPILE) requirements/dev.in -o requirements-dev.lock
+
+# Renew the bill of materials after the lock. It holds no index address either.
+sbom: $(DEV)
+	$(BIN)/python requirements/sbom.py
 
 clean: down
 	rm -rf $(VENV) .cache build *.egg-info

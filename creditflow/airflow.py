@@ -90,6 +90,10 @@ def environment(settings: Settings, extra: Mapping[str, str] | None = None) -> d
     )
     if settings.external_warehouse:
         environ["CREDITFLOW_WAREHOUSE_URL"] = settings.external_warehouse
+    if settings.archive_sealed:
+        environ["CREDITFLOW_ARCHIVE_SEALED"] = "on"
+    if settings.key_command:
+        environ["CREDITFLOW_KEY_COMMAND"] = settings.key_command
     if settings.key_file:
         environ["CREDITFLOW_KEY_FILE"] = str(settings.key_file)
     environ.update(extra or {})

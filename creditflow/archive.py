@@ -7,6 +7,8 @@ Promises
 - `original_sha256` is of the bytes as sent. Columns that may not be collected, and where a feed has an allow-list all
   others, never reach the archive: the delivery is then stored as a table (CSV, or a JSON record per line) without them,
   with the physical row numbers, and the manifest names what was cut.
+- With CREDITFLOW_ARCHIVE_SEALED=on data is encrypted at rest (`data.<ext>.sealed`); hashes are of the bytes inside. What
+  was stored before stays readable. Manifests hold no cell and stay in clear.
 - A full disk or a missing permission is an ArchiveError that says so; nothing half-written stays.
 """
 
@@ -41,10 +43,12 @@ from creditflow.readers import (
     read,
 )
 from creditflow.registry import Department, Feed
+from creditflow.sealing import Opened, SealBroken, seal, sealed_by
 from creditflow.settings import Settings
 
 CHUNK = 1 << 20
 SPOOL = 64 << 20
+SEALED = ".sealed"
 _TABLES = ("csv", "xlsx", "xls", "html")
 
 
@@ -343,11 +347,33 @@ class Counted(io.RawIOBase):
         return self._digest.hexdigest()
 
 
+def reseal(settings: Settings) -> int:
+    """Encrypt anew, with the keys in force, what older keys sealed; how many files. Write order as in `store`."""
+    return _Shelf(settings).reseal()
+
+
 def _moment(moment: dt.datetime) -> str:
     return moment.isoformat()
 
 
 # --- the place ------------------------------------------------------------------------------------------------------
+
+
+class _Unsealed(Opened):
+    """A sealed file's bytes; what is wrong with it is an ArchiveError."""
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return super().readinto(buffer)
+        except SealBroken as problem:
+            raise _seal_error(problem) from None
+
+
+def _seal_error(problem: SealBroken) -> ArchiveError:
+    return ArchiveError(
+        "加密的归档文件无法打开：请检查密钥文件，或从备份恢复",
+        f"cannot open a sealed file ({problem}): check the key file, or restore it from the backup",
+    )
 
 
 @dataclass(frozen=True)
@@ -363,40 +389,76 @@ class _Shelf:
     def __init__(self, settings: Settings) -> None:
         self._fs, root = fsspec.core.url_to_fs(settings.archive_url)
         self._root = str(root).rstrip("/")
+        self._settings = settings
 
     def exists(self, path: str) -> bool:
         return bool(self._fs.exists(f"{self._root}/{path}"))
 
     def open(self, path: str) -> BinaryIO:
+        ends = ("", SEALED) if path.endswith("/manifest.json") or not self._settings.archive_sealed else (SEALED, "")
         try:
-            return cast("BinaryIO", self._fs.open(f"{self._root}/{path}", "rb"))
+            try:
+                return self._opened(path + ends[0])
+            except FileNotFoundError:
+                return self._opened(path + ends[1])
+        except SealBroken as problem:
+            raise _seal_error(problem) from None
         except OSError as problem:
             raise ArchiveError(
                 f"归档文件无法读取：{path}（{os.strerror(problem.errno or 0)}）", f"cannot read {path} from the archive"
             ) from None
+
+    def _opened(self, path: str) -> BinaryIO:
+        stream = cast("BinaryIO", self._fs.open(f"{self._root}/{path}", "rb"))
+        return cast("BinaryIO", _Unsealed(stream, self._settings.keys())) if path.endswith(SEALED) else stream
+
+    def reseal(self) -> int:
+        """See the module's function of this name."""
+        keys, done = self._settings.keys(), 0
+        for place in self._fs.glob(f"{self._root}/*/*/*/*/data.*{SEALED}"):
+            with self._fs.open(place, "rb") as stream:
+                if sealed_by(stream) == keys.key_id:
+                    continue
+            path = str(place)[len(self._root) + 1 :].removesuffix(SEALED)
+            with self.open(path) as stream:
+                self._put(f"{path}{SEALED}", seal(_chunks(stream), keys))
+            done += 1
+        return done
 
     def write(self, path: str, chunks: Iterator[bytes], source: Counted | None = None) -> _Written:
         """Write under another name, then rename: the file is there complete or not at all.
 
         source: where the chunks come from unchanged, which has their hash already.
         """
+        digest, size = hashlib.sha256(), 0
+
+        def seen() -> Iterator[bytes]:
+            nonlocal size
+            for chunk in chunks:
+                size += len(chunk)
+                if source is None:
+                    digest.update(chunk)
+                yield chunk
+
+        if self._settings.archive_sealed and not path.endswith("/manifest.json"):
+            self._put(f"{path}{SEALED}", seal(seen(), self._settings.keys()))
+        else:
+            self._put(path, seen())
+        return _Written(path, digest.hexdigest() if source is None else source.sha256(), size)
+
+    def _put(self, path: str, chunks: Iterator[bytes]) -> None:
         place = f"{self._root}/{path}"
         folder, name = place.rsplit("/", 1)
         draft = f"{folder}/.{name}.{secrets.token_hex(4)}.part"
-        digest, size = hashlib.sha256(), 0
         with self._clear(draft):
             self._fs.makedirs(folder, exist_ok=True)
             with self._fs.open(draft, "wb") as out:
                 for chunk in chunks:
                     out.write(chunk)
-                    size += len(chunk)
-                    if source is None:
-                        digest.update(chunk)
                 out.flush()
                 if hasattr(out, "fileno"):
                     os.fsync(out.fileno())
             self._fs.mv(draft, place)
-        return _Written(path, digest.hexdigest() if source is None else source.sha256(), size)
 
     @contextmanager
     def _clear(self, draft: str) -> Iterator[None]:

@@ -14,8 +14,10 @@ import hashlib
 import json
 import os
 import secrets
+import shlex
+import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
@@ -36,11 +38,15 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class Keys:
-    """The two person keys: `hmac` (32 bytes) makes ids comparable, `cipher` (32 bytes, AES-256) makes them recoverable."""
+    """The two person keys: `hmac` (32 bytes) makes ids comparable, `cipher` (32 bytes, AES-256) makes them recoverable.
+
+    previous: keys they replaced, newest first; they open what was made with them and make nothing new.
+    """
 
     hmac: bytes = field(repr=False)
     cipher: bytes = field(repr=False)
     key_id: str
+    previous: tuple[Keys, ...] = ()
 
     @classmethod
     def fresh(cls) -> Keys:
@@ -53,26 +59,36 @@ class Keys:
         """Read a key file. Raises SettingsError (without its content) when it is not one."""
         try:
             document = json.loads(text)
-            keys = cls(
-                base64.b64decode(document["hmac"], validate=True),
-                base64.b64decode(document["cipher"], validate=True),
-                str(document["key_id"]),
-            )
+            keys = cls._of(document)
+            keys = replace(keys, previous=tuple(cls._of(item) for item in document.get("previous", [])))
         except (ValueError, KeyError, TypeError):
             raise SettingsError("密钥文件无法读取 / the person key file cannot be read") from None
-        if len(keys.hmac) != 32 or len(keys.cipher) != 32 or not keys.key_id:
+        if any(len(item.hmac) != 32 or len(item.cipher) != 32 or not item.key_id for item in (keys, *keys.previous)):
             raise SettingsError("密钥长度须为 32 字节 / person keys must be 32 bytes each")
         return keys
 
+    @classmethod
+    def _of(cls, document: Mapping[str, str]) -> Keys:
+        return cls(
+            base64.b64decode(document["hmac"], validate=True),
+            base64.b64decode(document["cipher"], validate=True),
+            str(document["key_id"]),
+        )
+
     def text(self) -> str:
         """The key file's content."""
-        return json.dumps(
-            {
-                "key_id": self.key_id,
-                "hmac": base64.b64encode(self.hmac).decode(),
-                "cipher": base64.b64encode(self.cipher).decode(),
-            }
-        )
+        return json.dumps({**self._document(), "previous": [item._document() for item in self.previous]})
+
+    def _document(self) -> dict[str, str]:
+        return {
+            "key_id": self.key_id,
+            "hmac": base64.b64encode(self.hmac).decode(),
+            "cipher": base64.b64encode(self.cipher).decode(),
+        }
+
+    def replacing(self, old: Keys) -> Keys:
+        """These keys with `old`, and what `old` replaced, as previous ones."""
+        return replace(self, previous=(replace(old, previous=()), *old.previous))
 
 
 def write_secret(path: Path, text: str) -> bool:
@@ -103,7 +119,8 @@ class Settings:
 
     home: everything that changes (.creditflow). project: the checkout that holds sources/, expectations/, dbt_project/.
     archive_url: fsspec URL of the write-once archive. external_warehouse: libpq URL of a real PostgreSQL, or None
-    for the embedded one. timezone: IANA name of business time.
+    for the embedded one. key_command: prints the key file's content (a key management service's client), in place of
+    key_file. archive_sealed: whether new deliveries are encrypted at rest. timezone: IANA name of business time.
     """
 
     home: Path
@@ -111,6 +128,8 @@ class Settings:
     archive_url: str
     external_warehouse: str | None = field(default=None, repr=False)
     key_file: Path | None = None
+    key_command: str | None = field(default=None, repr=False)
+    archive_sealed: bool = False
     timezone: str = "Asia/Shanghai"
 
     @property
@@ -161,6 +180,8 @@ class Settings:
 
     @cached_property
     def _keys(self) -> Keys:
+        if self.key_command is not None:
+            return Keys.parse(_printed(self.key_command))
         if self.key_file is not None:
             try:
                 return Keys.parse(self.key_file.read_text(encoding="utf-8"))
@@ -174,7 +195,8 @@ class Settings:
         return Keys.parse(path.read_text(encoding="utf-8"))
 
     def keys(self) -> Keys:
-        """The person keys, made at first use under home/keys (mode 0600) or read from CREDITFLOW_KEY_FILE."""
+        """The person keys: printed by CREDITFLOW_KEY_COMMAND, read from CREDITFLOW_KEY_FILE, or made at first use under
+        home/keys (mode 0600)."""
         return self._keys
 
     def credential(self, connection_id: str) -> str:
@@ -199,6 +221,21 @@ class Settings:
         return {name.strip(): value.strip() for name, _, value in pairs}
 
 
+def _printed(command: str) -> str:
+    """What a command prints. Raises SettingsError that says how it ended, never what it printed."""
+    try:
+        done = subprocess.run(
+            shlex.split(command), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired) as problem:
+        how = type(problem).__name__
+    else:
+        if done.returncode == 0:
+            return done.stdout
+        how = f"exit status {done.returncode}"
+    raise SettingsError(f"CREDITFLOW_KEY_COMMAND 未给出密钥 / CREDITFLOW_KEY_COMMAND gave no key: {how}")
+
+
 def connection_variable(connection_id: str) -> str:
     """Environment variable that carries the URL of a connection: `sftp_jyj` -> CREDITFLOW_CONN_SFTP_JYJ."""
     return f"CREDITFLOW_CONN_{connection_id.upper()}"
@@ -209,7 +246,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
     CREDITFLOW_PROJECT (default: the checkout this package lies in), CREDITFLOW_HOME (default: <project>/.creditflow),
     CREDITFLOW_WAREHOUSE_URL, CREDITFLOW_ARCHIVE_URL (default: file://<home>/archive), CREDITFLOW_KEY_FILE,
-    CREDITFLOW_TIMEZONE.
+    CREDITFLOW_KEY_COMMAND, CREDITFLOW_ARCHIVE_SEALED (on or off, the default), CREDITFLOW_TIMEZONE.
     """
     env = os.environ if environ is None else environ
     project = Path(env.get("CREDITFLOW_PROJECT") or Path(__file__).resolve().parent.parent).resolve()
@@ -221,5 +258,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         archive_url=env.get("CREDITFLOW_ARCHIVE_URL") or f"file://{home}/archive",
         external_warehouse=env.get("CREDITFLOW_WAREHOUSE_URL") or None,
         key_file=Path(key_file).expanduser() if key_file else None,
+        key_command=env.get("CREDITFLOW_KEY_COMMAND") or None,
+        archive_sealed=(env.get("CREDITFLOW_ARCHIVE_SEALED") or "off").lower() in ("on", "true", "yes", "1"),
         timezone=env.get("CREDITFLOW_TIMEZONE") or "Asia/Shanghai",
     )

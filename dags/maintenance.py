@@ -1,4 +1,5 @@
-"""Housekeeping on Sunday night: left-over work tables, statistics, a look at disk, calendar and stale batches.
+"""Housekeeping on Sunday night: left-over work tables, statistics, a look at disk, calendar and stale batches; on the
+first one of a month what is past its legal period is deleted, with a report under home/retention/.
 
 **Trigger** it again at any time. It fails when something needs a person, and says what.
 """
@@ -28,13 +29,22 @@ def maintenance() -> None:
             return tidy(settings())
 
     @task
+    def retain() -> int:
+        """Records deleted; how many of what by which rule stands in the report."""
+        from creditflow.ops.retention import monthly
+
+        with discreet():
+            report = monthly(settings())
+            return report["records"] if report else 0
+
+    @task
     def examine() -> None:
         from creditflow.ops.doctor import examine, raise_if_ill
 
         with discreet():
             raise_if_ill(examine(settings()))
 
-    tidy() >> examine()
+    tidy() >> retain() >> examine()
 
 
 maintenance()

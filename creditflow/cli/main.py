@@ -13,6 +13,7 @@ from creditflow.cli.deciding import decide, review
 from creditflow.cli.documents import docs
 from creditflow.cli.flow import build, diff, drop, gate, ingest, publish, rollback
 from creditflow.cli.installation import doctor, down, dsn, psql, sandbox, up
+from creditflow.cli.keeping import backup, keys, metrics, restore, retention
 from creditflow.cli.nightly import night
 from creditflow.cli.reading import report, sources, thresholds
 from creditflow.failure import places, tell
@@ -63,6 +64,11 @@ for _command in (
     psql,
     doctor,
     docs,
+    keys,
+    retention,
+    backup,
+    restore,
+    metrics,
 ):
     creditflow.add_command(_command)
 

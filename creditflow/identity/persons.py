@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from creditflow.identity.codes import resident_id_18, resident_id_check
 from creditflow.identity.normal import normal_code
+from creditflow.settings import Keys
 
 RESIDENT_ID = "身份证"
 _RESIDENT_NAMES = frozenset({"", RESIDENT_ID, "居民身份证", "公民身份证", "公民身份号码"})
@@ -44,14 +46,23 @@ class PersonNumber:
 
 
 class PersonKeys:
-    """Turns personal numbers into what may be stored. hmac, cipher: 32 bytes each; key_id marks the ciphertexts."""
+    """Turns personal numbers into what may be stored. hmac, cipher: 32 bytes each; key_id marks the ciphertexts.
 
-    def __init__(self, hmac_key: bytes, cipher_key: bytes, key_id: str) -> None:
+    previous: what opens ciphertexts made before the keys were rotated (a return workbook may carry one for weeks).
+    """
+
+    def __init__(self, hmac_key: bytes, cipher_key: bytes, key_id: str, previous: Sequence[PersonKeys] = ()) -> None:
         self._hmac = hmac_key
         self._nonce_key = hmac.digest(cipher_key, b"creditflow nonce", "sha256")
         self._aead = AESGCM(cipher_key)
         self._key_id = key_id
+        self._previous = {item._key_id: item for item in previous}
         self._known: dict[tuple[str, str], PersonNumber] = {}
+
+    @classmethod
+    def of(cls, keys: Keys) -> PersonKeys:
+        """From the installation's keys."""
+        return cls(keys.hmac, keys.cipher, keys.key_id, [cls.of(item) for item in keys.previous])
 
     def __repr__(self) -> str:
         return f"PersonKeys(key_id={self._key_id!r})"
@@ -86,7 +97,7 @@ class PersonKeys:
 
     def _returned(self, text: str) -> str:
         """The number behind a ciphertext of ours: a return workbook carries it in place of the number."""
-        if not text.startswith(f"{self._key_id}:"):
+        if text.partition(":")[0] not in (self._key_id, *self._previous):
             return text
         try:
             return self.reveal(text)
@@ -96,6 +107,8 @@ class PersonKeys:
     def reveal(self, cipher: str) -> str:
         """The number behind a ciphertext. Raises CipherError when another key made it or it was altered."""
         key_id, _, sealed = cipher.partition(":")
+        if key_id in self._previous:
+            return self._previous[key_id].reveal(cipher)
         if key_id != self._key_id:
             raise CipherError(f"made with key {key_id}, not with {self._key_id}")
         try:

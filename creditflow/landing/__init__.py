@@ -31,6 +31,7 @@ from creditflow.ops.batches import (
     summaries,
 )
 from creditflow.ops.database import Connection, transaction
+from creditflow.ops.keys import hold_keys
 from creditflow.readers import ReadError, Section, read, reason
 from creditflow.registry import Registry
 from creditflow.settings import Settings
@@ -105,11 +106,12 @@ class _Landing:
         self._reasons: list[dict[str, Any]] = []
         self._tally = Tally()
         keys = settings.keys()
+        hold_keys(conn, keys)
         self._delivered = Delivered(
             registry=registry,
             feed=self._feed,
             kind=self._kind,
-            keys=PersonKeys(keys.hmac, keys.cipher, keys.key_id),
+            keys=PersonKeys.of(keys),
             codes=CodeBook(),
             tally=self._tally,
             at=batch["delivered_at"].isoformat(),

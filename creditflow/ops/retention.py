@@ -1,0 +1,278 @@
+"""What the law no longer lets us keep: found, told, and deleted, with a hash left behind (domain page 11 section 5).
+
+Promises
+- Periods are data with effective dates (retention.yml); business dates decide, never the clock.
+- A look (`due`) changes nothing. `delete` takes what is due out of core, lists, landing and the refused rows' payloads,
+  in one transaction, suppresses the record so that no replay or resent file shows it again, and writes a report.
+- A legal hold on everything, a subject or a record stops it; so does a serious list the subject is still on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from psycopg2 import sql
+
+from creditflow.ops.database import Connection, advisory_lock, transaction
+from creditflow.settings import Settings
+
+RULES_FILE = Path(__file__).with_name("retention.yml")
+PARTIES = {
+    "natural_person": "c.party_type = 'natural_person'",
+    "organisation": "c.party_type <> 'natural_person'",
+    "any": "true",
+}
+ON_SERIOUS_LIST = (
+    "exists (select 1 from lists.list_membership m where m.subject_id = c.subject_id and m.list_kind = 'serious'"
+    " and m.known_to_build = 2147483647 and m.state = 'active' and (m.ended_on is null or m.ended_on > %(as_of)s))"
+)
+HELD = (
+    "exists (select 1 from ops.legal_hold h where h.placed_on <= %(as_of)s"
+    " and (h.lifted_on is null or h.lifted_on > %(as_of)s)"
+    " and (h.record_id = c.record_id or h.subject_id = c.subject_id or (h.record_id is null and h.subject_id is null)))"
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of retention.yml. ends_on: SQL date; log: a table of ops instead of record kinds."""
+
+    id: str
+    zh: str
+    en: str
+    basis: str
+    keep_months: int
+    then: str
+    valid_from: dt.date
+    valid_to: dt.date | None = None
+    kinds: tuple[str, ...] = ()
+    party: str = "any"
+    ends_on: str = ""
+    until_exit: bool = False
+    log: str | None = None
+
+
+@dataclass
+class Due:
+    """What one rule finds: records past their period, and of those how many a hold or a list keeps."""
+
+    rule: Rule
+    kind: str
+    records: list[str]
+    held: int
+    listed: int
+    rows: int = 0
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """Every rule ever, as written."""
+    document = yaml.safe_load(RULES_FILE.read_text(encoding="utf-8"))
+    return tuple(Rule(**{**item, "kinds": tuple(item.get("kinds", ()))}) for item in document["rules"])
+
+
+def in_force(as_of: dt.date) -> list[Rule]:
+    """The rules of a business date."""
+    return [rule for rule in rules() if rule.valid_from <= as_of and (rule.valid_to is None or as_of < rule.valid_to)]
+
+
+def due(settings: Settings, as_of: dt.date) -> dict[str, Any]:
+    """The report of what would be deleted; changes nothing."""
+    with transaction(settings, "retention: look") as conn:
+        return _report(as_of, _due(conn, as_of), deleted=False)
+
+
+def delete(settings: Settings, as_of: dt.date) -> dict[str, Any]:
+    """Delete what is due; the report, also written to home/retention/<as_of>.json. Again on the same day: nothing more."""
+    with transaction(settings, "retention: delete") as conn:
+        advisory_lock(conn, "creditflow.retention")
+        found = _due(conn, as_of)
+        for item in found:
+            item.rows = _delete_log(conn, item, as_of) if item.rule.log else _delete_records(conn, item, as_of)
+        report = _report(as_of, found, deleted=True)
+    path = settings.home / "retention" / f"{as_of.isoformat()}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if report["records"] or not path.exists():
+        path.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def monthly(settings: Settings) -> dict[str, Any] | None:
+    """`delete` for the published business date, once a calendar month; None when the month had it, or nothing is published."""
+    with transaction(settings, "retention: month") as conn, conn.cursor() as cursor:
+        cursor.execute("select as_of from ops.pointer")
+        as_of: dt.date | None = (cursor.fetchone() or (None,))[0]
+    if as_of is None or list((settings.home / "retention").glob(f"{as_of:%Y-%m}-*.json")):
+        return None
+    return delete(settings, as_of)
+
+
+def hold(
+    settings: Settings,
+    *,
+    reason: str,
+    by: str,
+    on: dt.date,
+    subject_id: str | None = None,
+    record_id: str | None = None,
+) -> int:
+    """Place a legal hold on a subject, a record, or (neither given) everything; its number."""
+    with transaction(settings, "legal hold") as conn, conn.cursor() as cursor:
+        cursor.execute(
+            "insert into ops.legal_hold (subject_id, record_id, reason, placed_by, placed_on)"
+            " values (%s, %s, %s, %s, %s) returning hold_id",
+            (subject_id, record_id, reason, by, on),
+        )
+        return int((cursor.fetchone() or (0,))[0])
+
+
+def lift(settings: Settings, hold_id: int, *, by: str, on: dt.date) -> bool:
+    """Lift a hold from that day; False when there is none to lift."""
+    with transaction(settings, "lift legal hold") as conn, conn.cursor() as cursor:
+        cursor.execute(
+            "update ops.legal_hold set lifted_by = %s, lifted_on = %s where hold_id = %s and lifted_on is null",
+            (by, on, hold_id),
+        )
+        return bool(cursor.rowcount)
+
+
+def _report(as_of: dt.date, found: list[Due], *, deleted: bool) -> dict[str, Any]:
+    lines = [
+        {
+            "rule": item.rule.id,
+            "zh": item.rule.zh,
+            "en": item.rule.en,
+            "basis": item.rule.basis,
+            "what": item.kind,
+            "then": item.rule.then,
+            "records": len(item.records),
+            "rows": item.rows,
+            "kept_by_legal_hold": item.held,
+            "kept_by_serious_list": item.listed,
+        }
+        for item in found
+        if item.records or item.held or item.listed
+    ]
+    return {
+        "as_of": as_of.isoformat(),
+        "deleted": deleted,
+        "records": sum(len(item.records) for item in found),
+        "rules": lines,
+    }
+
+
+def _due(conn: Connection, as_of: dt.date) -> list[Due]:
+    found = []
+    for rule in in_force(as_of):
+        if rule.log:
+            found.append(_due_log(conn, rule, as_of))
+        found += [_due_records(conn, rule, kind, as_of) for kind in rule.kinds if _exists(conn, "core", kind)]
+    return found
+
+
+def _due_records(conn: Connection, rule: Rule, kind: str, as_of: dt.date) -> Due:
+    listed = ON_SERIOUS_LIST if rule.until_exit and _exists(conn, "lists", "list_membership") else "false"
+    with conn.cursor() as cursor:
+        cursor.execute(
+            f"select c.record_id::text, {HELD}, {listed} from (select distinct on (record_id) *"
+            f" from core.{kind} order by record_id, known_from_build desc) c"
+            f" where {PARTIES[rule.party]} and ({rule.ends_on}) + make_interval(months => %(months)s) <= %(as_of)s"
+            " order by 1",
+            {"as_of": as_of, "months": rule.keep_months},
+        )
+        rows = cursor.fetchall()
+    return Due(
+        rule,
+        kind,
+        [record for record, held, on_list in rows if not held and not on_list],
+        sum(held for _, held, _ in rows),
+        sum(on_list and not held for _, held, on_list in rows),
+    )
+
+
+def _due_log(conn: Connection, rule: Rule, as_of: dt.date) -> Due:
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "select query_id::text, exists (select 1 from ops.legal_hold h where h.placed_on <= %(as_of)s"
+            " and (h.lifted_on is null or h.lifted_on > %(as_of)s) and h.record_id is null"
+            " and (h.subject_id is null or h.subject_id = q.subject_id)) from ops.query_log q"
+            " where q.as_of + make_interval(months => %(months)s) <= %(as_of)s order by 1",
+            {"as_of": as_of, "months": rule.keep_months},
+        )
+        rows = cursor.fetchall()
+    return Due(rule, "query_log", [one for one, held in rows if not held], sum(held for _, held in rows), 0)
+
+
+def _delete_log(conn: Connection, item: Due, as_of: dt.date) -> int:
+    with conn.cursor() as cursor:
+        cursor.execute("delete from ops.query_log where query_id::text = any(%s)", (item.records,))
+        return int(cursor.rowcount)
+
+
+def _delete_records(conn: Connection, item: Due, as_of: dt.date) -> int:
+    """Out of every table that knows the records; suppression first, so that nobody sees half of it."""
+    if not item.records:
+        return 0
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "insert into ops.suppression (record_id, since, reason, decided_by)"
+            " select unnest(%s::uuid[]), %s, 'deleted', %s"
+            " on conflict (record_id) do update set reason = 'deleted'",
+            (item.records, as_of, item.rule.id),
+        )
+        rows = 0
+        for schema, table, key in _tables_of(conn, item.kind):
+            name, column = sql.Identifier(schema, table), sql.Identifier(key)
+            if item.rule.then == "archive":
+                cursor.execute(
+                    sql.SQL(
+                        "insert into cold.record select {key}, %s, %s, jsonb_agg(to_jsonb(t)) from {table} t"
+                        " where {key} = any(%s::uuid[]) group by {key}"
+                    ).format(key=column, table=name),
+                    (f"{schema}.{table}", as_of, item.records),
+                )
+            cursor.execute(
+                sql.SQL(
+                    "insert into ops.deletion select {key}, %s, %s, %s, count(*),"
+                    " encode(sha256(convert_to(string_agg(t::text, chr(10) order by t::text collate \"C\"), 'UTF8')), 'hex')"
+                    " from {table} t where {key} = any(%s::uuid[]) group by {key} on conflict do nothing"
+                ).format(key=column, table=name),
+                (f"{schema}.{table}", item.rule.id, as_of, item.records),
+            )
+            cursor.execute(
+                sql.SQL("delete from {table} where {key} = any(%s::uuid[])").format(table=name, key=column),
+                (item.records,),
+            )
+            rows += int(cursor.rowcount)
+        cursor.execute(
+            "update quality.row_verdict set payload = null, suggestion = null"
+            " where record_key = any(%s::uuid[]) and payload is not null",
+            (item.records,),
+        )
+    return rows
+
+
+def _tables_of(conn: Connection, kind: str) -> list[tuple[str, str, str]]:
+    """(schema, table, its column of the record) wherever a record of a kind leaves rows. Scores keep their sums."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "select table_schema, table_name, column_name from information_schema.columns"
+            " join information_schema.tables using (table_schema, table_name) where table_type = 'BASE TABLE' and ("
+            " (table_schema = 'landing' and table_name = %(kind)s and column_name = 'record_key')"
+            " or (table_schema = 'core' and table_name in (%(kind)s, 'effect') and column_name = 'record_id')"
+            " or (table_schema = 'lists' and column_name = 'record_id')) order by 1, 2",
+            {"kind": kind},
+        )
+        return cursor.fetchall()
+
+
+def _exists(conn: Connection, schema: str, table: str) -> bool:
+    with conn.cursor() as cursor:
+        cursor.execute("select to_regclass(%s) is not null", (f"{schema}.{table}",))
+        return bool((cursor.fetchone() or (False,))[0])

@@ -1,0 +1,187 @@
+"""What is past its legal period goes, what is not stays, a hold stops it, and a hash is what remains."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+
+import pytest
+
+from creditflow.ops import retention
+from tests.conftest import Warehouse
+
+DAY = dt.date(2026, 11, 20)
+SUBJECT = uuid.UUID(int=77)
+TABLES = """
+create table landing.penalty (record_key uuid, batch_id text, counterparty_name text);
+create table landing.permit (like landing.penalty);
+create table core.penalty (
+    record_id uuid, subject_id uuid, party_type text, state text, state_since date, decided_on date, valid_to date,
+    known_from_build integer, known_to_build integer default 2147483647
+);
+create table core.permit (like core.penalty including defaults);
+create table core.honour (like core.penalty including defaults);
+create table lists.list_membership (
+    record_id uuid, subject_id uuid, list_kind text, state text, ended_on date, known_to_build integer
+);
+"""
+
+
+class City:
+    """A warehouse with records by number."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self.house = warehouse
+        warehouse.query(TABLES)
+
+    def add(
+        self,
+        number: int,
+        party: str,
+        decided: str,
+        *,
+        kind: str = "penalty",
+        subject: int | None = None,
+        **values: object,
+    ) -> str:
+        record = str(uuid.UUID(int=number))
+        row = {"state": "active", "state_since": None, "valid_to": None, **values}
+        self.house.query(
+            f"insert into core.{kind} values (%s, %s, %s, %s, %s, %s, %s, 1)",
+            (
+                record,
+                str(uuid.UUID(int=subject or number + 1000)),
+                party,
+                row["state"],
+                row["state_since"],
+                decided,
+                row["valid_to"],
+            ),
+        )
+        if kind != "honour":
+            self.house.query(f"insert into landing.{kind} values (%s, 'B', '测试甲')", (record,))
+        self.house.query(
+            "insert into quality.row_verdict (batch_id, row_no, record_key, verdict, rule_ids, payload)"
+            " values ('B', %s, %s, 'flagged', '{R}', '{\"name\": \"x\"}')",
+            (number, record),
+        )
+        return record
+
+    def left(self, kind: str = "penalty") -> list[int]:
+        return [uuid.UUID(str(one)).int for (one,) in self.house.query(f"select record_id from core.{kind} order by 1")]
+
+
+@pytest.fixture
+def city(warehouse: Warehouse) -> City:
+    return City(warehouse)
+
+
+def test_adverse_records_of_persons_go_after_five_years_and_not_a_day_earlier(city: City) -> None:
+    city.add(1, "natural_person", "2021-11-20")
+    city.add(2, "natural_person", "2021-11-21")
+    city.add(3, "natural_person", "2020-01-01", state="ended", state_since="2022-01-01")
+    report = retention.delete(city.house.settings, DAY)
+    assert city.left() == [2, 3]
+    assert report["records"] == 1
+    (line,) = report["rules"]
+    assert (line["rule"], line["what"], line["then"]) == ("RET-PERSON-ADVERSE", "penalty", "delete")
+    assert json.loads((city.house.settings.home / "retention" / f"{DAY}.json").read_text()) == report
+
+
+def test_a_deletion_leaves_a_hash_a_suppression_and_nothing_else(city: City) -> None:
+    record = city.add(1, "natural_person", "2020-01-01")
+    retention.delete(city.house.settings, DAY)
+    assert city.house.query("select count(*) from landing.penalty") == [(0,)]
+    assert city.house.query("select payload from quality.row_verdict") == [(None,)]
+    assert city.house.query("select record_id::text, reason from ops.suppression") == [(record, "deleted")]
+    left = city.house.query("select table_name, rule_id, rows_deleted, length(sha256) from ops.deletion order by 1")
+    assert left == [("core.penalty", "RET-PERSON-ADVERSE", 1, 64), ("landing.penalty", "RET-PERSON-ADVERSE", 1, 64)]
+    assert city.house.query("select count(*) from cold.record") == [(0,)]
+
+
+def test_records_of_organisations_are_moved_where_nobody_reads(city: City) -> None:
+    city.add(1, "organisation", "2020-01-01")
+    city.add(2, "household_business", "2020-01-01")
+    retention.delete(city.house.settings, DAY)
+    assert city.left() == []
+    assert city.house.query("select count(*) from cold.record where table_name = 'core.penalty'") == [(2,)]
+    assert city.house.query("select count(*) from cold.record where content::text like '%测试甲%'") == [(2,)]
+
+
+def test_a_record_stays_while_its_subject_is_on_a_serious_list(city: City) -> None:
+    city.add(1, "natural_person", "2020-01-01", subject=77)
+    membership = "insert into lists.list_membership values (gen_random_uuid(), %s, %s, 'active', %s, 2147483647)"
+    city.house.query(membership, (str(SUBJECT), "serious", None))
+    assert retention.delete(city.house.settings, DAY)["rules"][0]["kept_by_serious_list"] == 1
+    assert city.left() == [1]
+    city.house.query("update lists.list_membership set ended_on = %s", (DAY,))
+    retention.delete(city.house.settings, DAY)
+    assert city.left() == []
+
+
+def test_permits_and_honours_go_by_the_end_of_their_validity(city: City) -> None:
+    city.add(1, "organisation", "2010-01-01", kind="permit", valid_to="2021-11-20")
+    city.add(2, "organisation", "2010-01-01", kind="permit", valid_to="2021-11-21")
+    city.add(3, "organisation", "2010-01-01", kind="permit")
+    city.add(4, "organisation", "2010-01-01", kind="honour", valid_to="2025-11-20")
+    city.add(5, "organisation", "2010-01-01", kind="honour", valid_to="2025-12-01")
+    retention.delete(city.house.settings, DAY)
+    assert city.left("permit") == [2, 3]
+    assert city.left("honour") == [5]
+
+
+@pytest.mark.parametrize("names", ["subject_id", "record_id", None])
+def test_a_legal_hold_stops_it_until_it_is_lifted(city: City, names: str | None) -> None:
+    record = city.add(1, "natural_person", "2020-01-01", subject=77)
+    target = {"subject_id": {"subject_id": str(SUBJECT)}, "record_id": {"record_id": record}, None: {}}[names]
+    settings = city.house.settings
+    number = retention.hold(settings, reason="诉讼", by="法规科", on=DAY, **target)
+    assert retention.delete(settings, DAY)["rules"][0]["kept_by_legal_hold"] == 1
+    assert city.left() == [1]
+    assert retention.lift(settings, number, by="法规科", on=DAY)
+    assert not retention.lift(settings, number, by="法规科", on=DAY)
+    retention.delete(settings, DAY)
+    assert city.left() == []
+
+
+def test_a_hold_on_another_subject_stops_nothing(city: City) -> None:
+    city.add(1, "natural_person", "2020-01-01")
+    retention.hold(city.house.settings, reason="诉讼", by="法规科", on=DAY, subject_id=str(SUBJECT))
+    retention.delete(city.house.settings, DAY)
+    assert city.left() == []
+
+
+def test_a_look_changes_nothing(city: City) -> None:
+    city.add(1, "natural_person", "2020-01-01")
+    report = retention.due(city.house.settings, DAY)
+    assert (report["records"], report["deleted"]) == (1, False)
+    assert city.left() == [1]
+    assert not (city.house.settings.home / "retention").exists()
+
+
+def test_query_logs_are_kept_five_years(city: City) -> None:
+    log = (
+        "insert into ops.query_log (asked_by, purpose, scope, uscc, outcome, result_count, as_of)"
+        " values ('t', 't', 'public', 'x', 'not_found', 0, %s)"
+    )
+    for day in ("2021-11-20", "2021-11-21"):
+        city.house.query(log, (day,))
+    retention.delete(city.house.settings, DAY)
+    assert city.house.query("select as_of::text from ops.query_log") == [("2021-11-21",)]
+
+
+def test_the_maintenance_night_deletes_once_a_month(city: City) -> None:
+    settings = city.house.settings
+    assert retention.monthly(settings) is None
+    city.house.query("update ops.pointer set build_no = 1, as_of = %s", (DAY,))
+    assert retention.monthly(settings) is not None
+    assert retention.monthly(settings) is None
+    city.house.query("update ops.pointer set as_of = '2026-12-06'")
+    assert retention.monthly(settings) is not None
+
+
+def test_every_rule_says_its_basis_and_rules_that_ended_bind_nobody() -> None:
+    assert all(rule.basis and rule.zh and rule.en and rule.then in ("delete", "archive") for rule in retention.rules())
+    assert retention.in_force(dt.date(2020, 1, 1)) == []
+    assert {rule.id for rule in retention.in_force(DAY)} == {rule.id for rule in retention.rules()}
