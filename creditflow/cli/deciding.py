@@ -17,6 +17,7 @@ from creditflow.cli.output import (
     as_of_option,
     business_date,
     console,
+    feed_exists,
     installation,
     known_departments,
     show_json,
@@ -189,6 +190,43 @@ def template(file: Path) -> int:
         raise click.ClickException(f"{file.name}: 文件已存在，未覆盖 / exists already, left as it is")
     file.write_bytes(workbook(load(settings.project), [], settings))
     click.echo(file)
+    return 0
+
+
+@decide.command()
+@click.argument("department")
+@click.argument("kind", type=click.Choice(["permit", "penalty"]))
+@click.argument("month", type=click.DateTime(["%Y-%m"]))
+@click.argument("count", type=click.IntRange(min=0))
+@click.option("--reason", required=True, help="Number of the signed monthly return; kept for ever.")
+@click.option("--by", "decided_by", default=getpass.getuser, help="Who enters it.  [default: the system user]")
+@as_of_option("Business date of the entry.")
+def produced(
+    department: str, kind: str, month: dt.datetime, count: int, reason: str, decided_by: str, as_of: dt.date | None
+) -> int:
+    """Enter a monthly return: DEPARTMENT produced COUNT decisions of KIND in MONTH (2026-10). 上报率 counts against it."""
+    settings = installation()
+    warehouse(settings)
+    registry = known_departments(settings)
+    feed_exists(registry, department, None)
+
+    from creditflow.quality.produced import ReturnError, declare_produced
+
+    day = business_date(settings, as_of)
+    try:
+        declare_produced(
+            settings,
+            registry,
+            department,
+            kind,
+            month.date(),
+            count,
+            reason=reason,
+            decided_by=decided_by,
+            as_of=day,
+        )
+    except ReturnError as problem:
+        raise click.ClickException(str(problem)) from None
     return 0
 
 

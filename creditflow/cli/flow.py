@@ -209,42 +209,5 @@ def refuse(batch_id: str, reason: str, decided_by: str) -> int:
     return 0
 
 
-@decide.command()
-@click.argument("department")
-@click.argument("kind", type=click.Choice(["permit", "penalty"]))
-@click.argument("month", type=click.DateTime(["%Y-%m"]))
-@click.argument("count", type=click.IntRange(min=0))
-@click.option("--reason", required=True, help="Number of the signed monthly return; kept for ever.")
-@click.option("--by", "decided_by", default=getpass.getuser, help="Who enters it.  [default: the system user]")
-@as_of_option("Business date of the entry.")
-def produced(
-    department: str, kind: str, month: dt.datetime, count: int, reason: str, decided_by: str, as_of: dt.date | None
-) -> int:
-    """Enter a monthly return: DEPARTMENT produced COUNT decisions of KIND in MONTH (2026-10). 上报率 counts against it."""
-    settings = installation()
-    warehouse(settings)
-    registry = known_departments(settings)
-    feed_exists(registry, department, None)
-
-    from creditflow.quality.produced import ReturnError, declare_produced
-
-    day = business_date(settings, as_of)
-    try:
-        declare_produced(
-            settings,
-            registry,
-            department,
-            kind,
-            month.date(),
-            count,
-            reason=reason,
-            decided_by=decided_by,
-            as_of=day,
-        )
-    except ReturnError as problem:
-        raise click.ClickException(str(problem)) from None
-    return 0
-
-
 for _decision in (release, refuse):
     gate.add_command(_decision)
