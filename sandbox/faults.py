@@ -698,6 +698,31 @@ def _subject_struck_off(r: Row) -> str | None:
     return "counterparty_uscc"
 
 
+def _secret_text(r: Row) -> str | None:
+    """A paper with a secrecy mark among the facts."""
+    field = r.first_of("violation_facts", "permit_content")
+    if not field or r.feed.dept == "mmj":  # there it holds the whole delivery
+        return None
+    r[field] = r[field] + "（附：绝密文件摘录）"
+    return field
+
+
+def _outside_catalogue(r: Row) -> str | None:
+    """What is no public credit information at all."""
+    if r.feed.kind != "penalty" or not r["violation_type"]:
+        return None
+    r["violation_type"] = r.one("行人闯红灯", "违规养犬", "拖欠物业费")
+    return "violation_type"
+
+
+def _leader_of_a_person(r: Row) -> str | None:
+    """A natural person with a legal representative."""
+    if r.type != PERSON or not r.two_sided or r.feed.layout == "2015":
+        return None
+    r["legal_representative_name"] = "示例负责人"
+    return "legal_representative_name"
+
+
 SPOILERS: dict[str, tuple[Spoiler, str]] = {
     "mandatory_missing": (_mandatory_missing, "reject"),
     "uscc_check_digit": (_uscc_check_digit, "reject"),
@@ -743,6 +768,9 @@ SPOILERS: dict[str, tuple[Spoiler, str]] = {
     "person_with_code": (_person_with_code, "reject"),
     "authority_code_wrong": (_authority_code_wrong, "reject"),
     "authority_without_power": (_authority_without_power, "flag"),
+    "secret_text": (_secret_text, "reject"),
+    "outside_catalogue": (_outside_catalogue, "reject"),
+    "leader_of_a_person": (_leader_of_a_person, "flag"),
     "org_code_wrong": (_org_code_wrong, "flag"),
     "org_code_for_uscc": (_org_code_for_uscc, "flag"),
     "certificate_no_missing": (_certificate_no_missing, "flag"),
@@ -799,6 +827,8 @@ _GENERIC = {
         "person_with_code",
         "authority_code_wrong",
         "authority_without_power",
+        "secret_text",
+        "leader_of_a_person",
         "org_code_wrong",
         "name_of_another",
         "uscc_confusable_unknown",
@@ -823,6 +853,9 @@ _GENERIC = {
         "person_with_code",
         "authority_code_wrong",
         "authority_without_power",
+        "secret_text",
+        "outside_catalogue",
+        "leader_of_a_person",
         "name_of_another",
         "uscc_confusable_unknown",
         "subject_struck_off",
