@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import Any
 
 from creditflow.identity.codes import org_code_ok, reg_no_ok
 from creditflow.identity.normal import BLANKS, normal_document_no, normal_name
 from creditflow.registry import Kind
 
-Part = Callable[[Sequence[Any]], str]
+Part = Callable[[Sequence[str]], str]
 """Reads one part of the key from a row's canonical values; '' when it is absent."""
 
 
@@ -28,24 +27,18 @@ def key_maker(
     uscc_ok: Callable[[str], bool],
     *,
     reg_ok: Callable[[str], bool] = reg_no_ok,
-    read: Callable[[Any], str] = str,
-) -> Callable[[Sequence[Any], str], str]:
+) -> Callable[[Sequence[str], str], str]:
     """A function (row, its content hash) -> record_key.
 
     position: where each canonical column stands in the rows; columns that are not among them are blank. uscc_ok,
-    reg_ok: whether a code identifies somebody. read: makes
-    text of a value (rows of bytes bring `bytes.decode`).
+    reg_ok: whether a code identifies somebody.
     """
-    party = _counterparty(kind, position, uscc_ok, reg_ok, read)
-    parts: list[Part] = []
-    needed: list[int] = []
-    for index, name in enumerate(kind.record_key):
-        parts.append(_part(kind, department, name, position, party, read))
-        if name in kind.by_name and kind.by_name[name].type == "document_no":
-            needed.append(index)
+    party = _counterparty(kind, position, uscc_ok, reg_ok)
+    parts = [_part(kind, department, name, position, party) for name in kind.record_key]
+    needed = _needed(kind)
     prefix = kind.name + "|"
 
-    def key_of(row: Sequence[Any], content: str) -> str:
+    def key_of(row: Sequence[str], content: str) -> str:
         found = [part(row) for part in parts]
         for at in needed:
             if not found[at]:
@@ -53,6 +46,75 @@ def key_maker(
         return sha256((prefix + record_key_text(found)).encode("utf-8", "replace")).hexdigest()[:32]
 
     return key_of
+
+
+Columns = Sequence[Sequence[bytes]]
+"""The canonical columns of some rows, UTF-8 without NUL."""
+
+
+def keys_maker(
+    kind: Kind, department: str, position: dict[str, int], valid: Callable[[bytes], bool]
+) -> Callable[[Columns, Sequence[Sequence[bytes]], Sequence[bytes]], list[bytes]]:
+    """What `key_maker` says, for many rows at once: a function (columns, the same as rows, content hashes in
+    hexadecimal) -> the first 16 bytes of each row's key hash.
+
+    valid: whether a code identifies somebody, by USCC or registration number alike.
+    """
+
+    def ok(code: str) -> bool:
+        return valid(code.encode())
+
+    weaker = _weaker(kind, position, ok)
+    uscc = position.get(kind.counterparty.get("uscc", ""))
+    needed = _needed(kind)
+    prefix = kind.name.encode() + b"|"
+
+    def parties(columns: Columns, rows: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
+        if uscc is None:
+            return [weaker(list(map(bytes.decode, row))).encode() for row in rows]
+        return [
+            code if code and valid(code) else weaker(list(map(bytes.decode, row))).encode()
+            for code, row in zip(columns[uscc], rows, strict=True)
+        ]
+
+    def part(name: str, columns: Columns, rows: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
+        if name == "@counterparty":
+            return parties(columns, rows)
+        if name == "@department" or name not in position:
+            return [department.encode() if name == "@department" else b""] * len(rows)
+        return _values(_reading(kind, name), columns[position[name]])
+
+    def keys_of(columns: Columns, rows: Sequence[Sequence[bytes]], contents: Sequence[bytes]) -> list[bytes]:
+        parts = [part(name, columns, rows) for name in kind.record_key]
+        for at in needed:
+            if not all(parts[at]):
+                parts[at] = [value or b"#" + content for value, content in zip(parts[at], contents, strict=True)]
+        texts = list(map(b"|".join, zip(*parts, strict=True)))
+        if b"".join(texts).count(b"|") != len(texts) * (len(parts) - 1):
+            texts = [record_key_text(list(map(bytes.decode, found))).encode() for found in zip(*parts, strict=True)]
+        return [sha256(prefix + text).digest()[:16] for text in texts]
+
+    return keys_of
+
+
+def _needed(kind: Kind) -> list[int]:
+    """Which parts a record cannot be told by when they are blank: document numbers."""
+    return [
+        index
+        for index, name in enumerate(kind.record_key)
+        if name in kind.by_name and kind.by_name[name].type == "document_no"
+    ]
+
+
+def _values(reading: Callable[[str], str], column: Sequence[bytes]) -> Sequence[bytes]:
+    """A column as a part of keys. No reading touches NUL, so one pass over the joined values mostly shows that nothing
+    is to be done."""
+    if reading is _trimmed:
+        known = {value: _trimmed(value.decode()).encode() for value in set(column)}
+        return [known[value] for value in column]
+    text = b"\0".join(column).decode()
+    read = reading(text)
+    return column if read is text else read.encode().split(b"\0")
 
 
 def record_key_text(parts: list[str]) -> str:
@@ -68,70 +130,79 @@ def unreadable_key(kind: Kind, content: str) -> str:
     return sha256(f"{kind.name}|#{content}".encode()).hexdigest()[:32]
 
 
-def _part(
-    kind: Kind, department: str, name: str, position: dict[str, int], party: Part, read: Callable[[Any], str]
-) -> Part:
+def _part(kind: Kind, department: str, name: str, position: dict[str, int], party: Part) -> Part:
     if name == "@department":
         return _constant(department)
     if name == "@counterparty":
         return party
     if name not in position:
         return _constant("")
-    at, column = position[name], kind.by_name[name]
-    if column.type == "document_no":
-        return lambda row: normal_document_no(read(row[at]))
-    if column.person_name:
-        return lambda row: normal_name(read(row[at]))
-    if column.type in _WRITTEN:
-        return lambda row: read(row[at])
-    return lambda row: read(row[at]).strip(BLANKS)
+    at, reading = position[name], _reading(kind, name)
+    return lambda row: reading(row[at])
 
 
 def _constant(value: str) -> Part:
-    def constant(row: Sequence[Any]) -> str:
+    def constant(row: Sequence[str]) -> str:
         return value
 
     return constant
+
+
+def _reading(kind: Kind, name: str) -> Callable[[str], str]:
+    """How the value of a column stands in a key."""
+    column = kind.by_name[name]
+    if column.type == "document_no":
+        return normal_document_no
+    if column.person_name:
+        return normal_name
+    return _as_written if column.type in _WRITTEN else _trimmed
+
+
+def _as_written(text: str) -> str:
+    return text
+
+
+def _trimmed(text: str) -> str:
+    return text.strip(BLANKS)
 
 
 _WRITTEN = ("uscc", "org_code", "reg_no", "tax_no")
 
 
 def _counterparty(
-    kind: Kind,
-    position: dict[str, int],
-    uscc_ok: Callable[[str], bool],
-    reg_ok: Callable[[str], bool],
-    read: Callable[[Any], str],
+    kind: Kind, position: dict[str, int], uscc_ok: Callable[[str], bool], reg_ok: Callable[[str], bool]
 ) -> Part:
-    places = {role: position.get(column) for role, column in kind.counterparty.items()}
-    uscc, org, reg, tax = (places.get(role) for role in ("uscc", "org_code", "reg_no", "tax_no"))
-    name = places.get("name")
-    regions = [position[column] for column in ("region_code", "city", "province") if column in position]
-    with_region = kind.record_key == ("@counterparty",)
-
-    def weaker(row: Sequence[Any]) -> str:
-        if org is not None and row[org] and org_code_ok(code := read(row[org])):
-            return "org:" + code
-        if reg is not None and row[reg] and reg_ok(code := read(row[reg])):
-            return "reg:" + code
-        if tax is not None and row[tax] and len(code := read(row[tax])) >= 15 and code.isalnum():
-            return "tax:" + code
-        if name is None or not row[name]:
-            return ""
-        found = "name:" + normal_name(read(row[name]))
-        if with_region:
-            found += "@" + next((read(row[at]).strip(BLANKS) for at in regions if row[at]), "")
-        return found
-
+    weaker = _weaker(kind, position, reg_ok)
+    uscc = position.get(kind.counterparty.get("uscc", ""))
     if uscc is None:
         return weaker
 
-    def party(row: Sequence[Any]) -> str:
-        if row[uscc]:
-            code = read(row[uscc])
-            if uscc_ok(code):
-                return code
-        return weaker(row)
+    def party(row: Sequence[str]) -> str:
+        code = row[uscc]
+        return code if code and uscc_ok(code) else weaker(row)
 
     return party
+
+
+def _weaker(kind: Kind, position: dict[str, int], reg_ok: Callable[[str], bool]) -> Part:
+    """Who a row is about when no USCC says it."""
+    places = {role: position.get(column) for role, column in kind.counterparty.items()}
+    org, reg, tax, name = (places.get(role) for role in ("org_code", "reg_no", "tax_no", "name"))
+    regions = [position[column] for column in ("region_code", "city", "province") if column in position]
+    with_region = kind.record_key == ("@counterparty",)
+
+    def weaker(row: Sequence[str]) -> str:
+        if org is not None and row[org] and org_code_ok(row[org]):
+            return "org:" + row[org]
+        if reg is not None and row[reg] and reg_ok(row[reg]):
+            return "reg:" + row[reg]
+        if tax is not None and len(row[tax]) >= 15 and row[tax].isalnum():
+            return "tax:" + row[tax]
+        if name is None or not row[name]:
+            return ""
+        found = "name:" + normal_name(row[name])
+        if with_region:
+            found += "@" + next((row[at].strip(BLANKS) for at in regions if row[at]), "")
+        return found
+
+    return weaker

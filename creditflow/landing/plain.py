@@ -10,20 +10,26 @@ Promises
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from binascii import hexlify
+from collections.abc import Sequence
 from hashlib import sha256
-from operator import itemgetter
-from typing import cast
+from itertools import compress
 
+from creditflow.identity.many import uscc_ok_many
 from creditflow.landing.amend import Meaning, Notes, meanings, only_lookups
 from creditflow.landing.delivered import CACHE_LIMIT, Controls, Delivered
-from creditflow.landing.keys import key_maker
+from creditflow.landing.keys import keys_maker
 from creditflow.landing.layout import Layout
+from creditflow.landing.tables import DEFECTS, NOTES
 
 _MAY_BE_BLANK = frozenset((*range(0x21), 0x7F, 0xC2, 0xE1, 0xE2, 0xE3, 0xEF))
 """First bytes of white space, control characters and invisible ones in UTF-8 (and of some that are not)."""
 
-_clock = re.compile(rb"[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?").fullmatch
+_clocks = re.compile(rb"(?:[^\0]{10}[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?\0)*").fullmatch
+_written = re.compile(rb"[0-9A-Z]+").fullmatch
+
+Cells = list[bytes]
+Column = Sequence[bytes]
 
 
 class PlainLane:
@@ -39,25 +45,20 @@ class PlainLane:
         controls: Controls | None,
     ) -> None:
         self._layout, self._delivered, self._delimiter = layout, delivered, delimiter
-        self._codes, self._controls = codes, controls
+        self._controls = controls
         cell = [layout.cell_of[name] for name in layout.names]
-        self._pick = cast("Callable[[list[bytes]], tuple[bytes, ...]]", itemgetter(*cell[: layout.plain]))
+        self._picked = cell[: layout.plain]
+        self._codes = [cell[at] for at in codes]
         self._persons = [(cell[at], None if type_at is None else cell[type_at]) for at, type_at in persons]
         self._good: set[bytes] = set()
+        self._identifying: set[bytes] = set()
         self._lookups: list[tuple[int, set[bytes], Meaning]] = [
-            (at, set(), meaning) for at, meaning in meanings(layout)
+            (cell[at], set(), meaning) for at, meaning in meanings(layout)
         ]
         self._operations: dict[bytes, bytes] = {}
         self._days: set[bytes] = set()
         position = {name: at for name, at in layout.position.items() if at < layout.plain}
-        self._key_of = key_maker(
-            delivered.kind,
-            delivered.feed.department,
-            position,
-            delivered.codes.valid,
-            reg_ok=delivered.codes.valid,
-            read=bytes.decode,
-        )
+        self._keys_of = keys_maker(delivered.kind, delivered.feed.department, position, self._identifies)
 
     @classmethod
     def suits(cls, layout: Layout) -> bool:
@@ -66,99 +67,140 @@ class PlainLane:
 
     def lines(self, first: int, some: list[bytes]) -> list[bytes | None]:
         """The COPY line of each line, None for those that must go the long way. first: number of the first."""
-        delimiter, width, pick = self._delimiter, self._layout.width, self._pick
-        tail = [value.encode() for value in self._layout.tail]
-        good, lookups, codes, key_of = self._good, self._lookups, self._codes, self._key_of
-        persons = [at for at, _ in self._persons]
-        people_of, controls, control_of = self._protect, self._controls, self._control
-        nobody, no_marks = b"\t\t\t" * len(persons), b"\0" + b"-" * len(persons)
-        blank = {*_MAY_BE_BLANK, delimiter[0]}
-        odd = _odd(b"\n".join(some), delimiter)
-        made: list[bytes | None] = []
-        append = made.append
-        number = first - 1
-        for line in some:
-            number += 1
-            cells = line.split(delimiter)
-            if len(cells) != width or not line or line[0] in blank or (odd and _odd(line, delimiter)):
-                append(None)
-                continue
-            control = b""
-            sequence = number
-            if controls is not None:
-                found = control_of(cells)
-                if not found:
-                    append(None)
-                    continue
-                control = found
-                if controls.seq_at is not None:
-                    text = cells[controls.seq_at]
-                    if text.isdigit() and len(text) <= 18:
-                        sequence = int(text)
-            cells += tail
-            row = pick(cells)
-            for at in codes:
-                code = row[at]
-                if code and code not in good and not self._is_good(code):
-                    append(None)
-                    break
-            else:
-                for at, same, meaning in lookups:
-                    if row[at] not in same and not _means_itself(row[at], same, meaning):
-                        append(None)
-                        break
-                else:
-                    people, marks = nobody, no_marks
-                    for at in persons:
-                        if cells[at]:
-                            people, marks = people_of(cells)
-                            break
-                    data = b"\t".join(row)
-                    content = sha256(data + marks).hexdigest()[:32]
-                    head = f"{number}\t{sequence}\t{key_of(row, content)}\t{content}\t"
-                    append(b"%b%b\t\t\t\t%b%b\n" % (head.encode(), control, people, data))
+        made: list[bytes | None] = [None] * len(some)
+        at, rows = self._shapely(some)
+        columns = self._columns(rows)
+        leaving = self._leaving(columns) if rows else set()
+        if leaving:
+            at = [place for number, place in enumerate(at) if number not in leaving]
+            rows = [row for number, row in enumerate(rows) if number not in leaving]
+            columns = self._columns(rows)
+        if rows:
+            for place, line in zip(at, self._made([first + place for place in at], columns), strict=True):
+                made[place] = line
         return made
 
-    def _is_good(self, raw: bytes) -> bool:
-        """Whether a code stands in its written form, and is no personal number."""
-        code, codes = raw.decode(), self._delivered.codes
-        if not (len(code) in (15, 18) and codes.valid(code)) and codes.normal(code) != code:
-            return False
+    def _shapely(self, some: list[bytes]) -> tuple[Sequence[int], list[Cells]]:
+        """(which lines, their cells): those with as many cells as headings and nothing that needs a closer look."""
+        delimiter, width = self._delimiter, self._layout.width
+        rows = [line.split(delimiter) for line in some]
+        blank = {b"", *(bytes((byte,)) for byte in {*_MAY_BE_BLANK, delimiter[0]})}
+        odd = _odd(b"\n".join(some), delimiter)
+        if not odd and set(map(len, rows)) == {width} and blank.isdisjoint({line[:1] for line in some}):
+            return range(len(some)), rows
+        at = [
+            place
+            for place, line in enumerate(some)
+            if len(rows[place]) == width and line[:1] not in blank and not (odd and _odd(line, delimiter))
+        ]
+        return at, [rows[place] for place in at]
+
+    def _columns(self, rows: list[Cells]) -> list[Column]:
+        """The columns of some rows, the layout's tail among them."""
+        if not rows:
+            return []
+        tail = ([value.encode()] * len(rows) for value in self._layout.tail)
+        return [*zip(*rows, strict=True), *tail]
+
+    def _leaving(self, columns: list[Column]) -> set[int]:
+        """Which rows must go the long way for what one of their cells holds."""
+        leaving: set[int] = set()
+
+        def leave(column: Column, values: set[bytes]) -> None:
+            if values:
+                leaving.update(number for number, value in enumerate(column) if value in values)
+
         if len(self._good) > CACHE_LIMIT:
             self._good.clear()
-        self._good.add(raw)
-        return True
-
-    def _control(self, cells: list[bytes]) -> bytes | None:
-        """Operation and change time as COPY text; None when a row must go the long way to have them read."""
+            self._identifying.clear()
+        bad = self._not_good(set().union(*(columns[at] for at in self._codes)) - self._good)
+        for at in self._codes:
+            leave(columns[at], bad)
+        for at, same, meaning in self._lookups:
+            leave(columns[at], {raw for raw in set(columns[at]) - same if not _means_itself(raw, same, meaning)})
         controls = self._controls
-        assert controls is not None
-        operation, moment = b"I", controls.delivered_at
-        if controls.op_at is not None:
-            raw = cells[controls.op_at]
-            known = self._operations.get(raw)
-            if known is None:
-                known = self._learn_operation(raw)
-            if not known:
-                return None
-            operation = known
-        if controls.time_at is not None:
-            moment = cells[controls.time_at]
-            if moment[:10] not in self._days:
-                self._learn_day(moment)
-                return None
-            if not _clock(moment, 10):
-                return None
-        return b"%b\t%b\t" % (operation, moment)
+        if controls is not None and controls.op_at is not None:
+            column = columns[controls.op_at]
+            words = set(column)
+            if len(self._operations) > CACHE_LIMIT:
+                self._operations.clear()
+            for raw in words - self._operations.keys():
+                self._operations[raw] = self._learn_operation(raw)
+            leave(column, {raw for raw in words if not self._operations[raw]})
+        if controls is not None and controls.time_at is not None:
+            column = columns[controls.time_at]
+            for moment in column:
+                if moment[:10] not in self._days:
+                    self._learn_day(moment)
+            if not _clocks(b"\0".join((*column, b""))) or not {moment[:10] for moment in column} <= self._days:
+                leave(
+                    column,
+                    {moment for moment in column if moment[:10] not in self._days or not _clocks(moment + b"\0")},
+                )
+        return leaving
+
+    def _not_good(self, unseen: set[bytes]) -> set[bytes]:
+        """Of codes not met before, those that are not in their written form, or are personal numbers."""
+        long = [raw for raw in unseen if len(raw) == 18]
+        identifying = set(compress(long, uscc_ok_many(long)))
+        self._identifying |= identifying
+        self._good |= identifying
+        codes, bad = self._delivered.codes, set()
+        for raw in unseen - identifying:
+            if not raw or (len(raw) not in (15, 18, 20) and _written(raw)):
+                self._good.add(raw)
+                continue
+            code = raw.decode()
+            if (len(code) == 15 and codes.valid(code)) or codes.normal(code) == code:
+                self._good.add(raw)
+            else:
+                bad.add(raw)
+        return bad
+
+    def _identifies(self, raw: bytes) -> bool:
+        return raw in self._identifying or self._delivered.codes.valid(raw.decode())
+
+    def _made(self, numbers: list[int], columns: list[Column]) -> list[bytes]:
+        """The lines of ordinary rows."""
+        count, controls = len(numbers), self._controls
+        picked = [columns[at] for at in self._picked]
+        values = list(zip(*picked, strict=True))
+        data = list(map(b"\t".join, values))
+        marked = [text + b"\0" + b"-" * len(self._persons) for text in data]
+        people = [b"\t" * (3 * len(self._persons) - 1)] * count
+        for at in {place for column, _ in self._persons for place in compress(range(count), columns[column])}:
+            people[at], marks = self._protect([column[at] for column in columns])
+            marked[at] = data[at] + marks
+        hashed = [sha256(text).digest()[:16] for text in marked]
+        contents = _hexadecimal(hashed)
+        keys = _hexadecimal(self._keys_of(picked, values, contents))
+        sequences = written = [b"%d" % number for number in numbers]
+        fields: list[Sequence[bytes]] = []
+        if controls is not None:
+            if controls.seq_at is not None:
+                sequences = [
+                    b"%d" % int(text) if text.isdigit() and len(text) <= 18 else number
+                    for text, number in zip(columns[controls.seq_at], written, strict=True)
+                ]
+            fields.append(
+                [b"I"] * count if controls.op_at is None else [self._operations[raw] for raw in columns[controls.op_at]]
+            )
+            fields.append([controls.delivered_at] * count if controls.time_at is None else columns[controls.time_at])
+        fields.append([b"\t" * (len(DEFECTS) + len(NOTES) - 1)] * count)
+        if self._persons:
+            fields.append(people)
+        return list(
+            map(
+                b"\t".join,
+                zip(written, sequences, keys, contents, *fields, [text + b"\n" for text in data], strict=True),
+            )
+        )
 
     def _learn_operation(self, raw: bytes) -> bytes:
         """The operation a word stands for, b'' when it is not an ordinary one."""
         assert self._controls is not None
         word, note = self._controls.operation(raw.decode())
-        known = b"" if note or word in "DWR" else word.encode()
-        if len(self._operations) < 1000:
-            self._operations[raw] = known
-        return known
+        return b"" if note or word in "DWR" else word.encode()
 
     def _learn_day(self, raw: bytes) -> None:
         """Remember the day of a change time that the long way takes as it stands."""
@@ -168,19 +210,26 @@ class PlainLane:
         if text and self._controls.moment(text, notes) == text and not notes.any() and len(self._days) < CACHE_LIMIT:
             self._days.add(raw[:10])
 
-    def _protect(self, cells: list[bytes]) -> tuple[bytes, bytes]:
-        """(the person columns as COPY text, the marks for the content hash)."""
+    def _protect(self, cells: Cells) -> tuple[bytes, bytes]:
+        """cells: with the layout's tail. (the person columns as COPY text, the marks for the content hash)."""
         keys = self._delivered.keys
-        text, marks = b"", b"\0"
+        fields: list[str] = []
+        marks = b"\0"
         for at, type_at in self._persons:
             if cells[at]:
                 kept = keys.protect(cells[at].decode(), cells[type_at].decode() if type_at is not None else None)
-                text += f"{kept.hash or ''}\t{kept.cipher or ''}\t{kept.check}\t".encode()
+                fields += (kept.hash or "", kept.cipher or "", kept.check)
                 marks += b"%c" % kept.mark
             else:
-                text += b"\t\t\t"
+                fields += ("", "", "")
                 marks += b"-"
-        return text, marks
+        return "\t".join(fields).encode(), marks
+
+
+def _hexadecimal(hashes: list[bytes]) -> list[bytes]:
+    """16 bytes each as 32 digits."""
+    digits = hexlify(b"".join(hashes))
+    return [digits[at : at + 32] for at in range(0, len(digits), 32)]
 
 
 def _odd(line: bytes, delimiter: bytes) -> bool:

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from creditflow.identity.codes import uscc_ok
+from creditflow.identity.codes import USCC_ALPHABET, uscc_ok
+from creditflow.identity.many import uscc_ok_many
 from creditflow.identity.persons import PersonKeys
 from creditflow.landing import plain
 from creditflow.landing.delivered import CodeBook, Delivered, Tally, read_moment
@@ -177,3 +178,22 @@ def test_the_strongest_valid_identifier_makes_the_key() -> None:
     assert len(set(keys)) == 5, "a code that is not valid is no key; by name alone the region counts"
     assert key_of([full[0], "", "", "乙公司", ""], "") == keys[0]
     assert key_of(["", "", full[2], "乙公司", ""], "") == keys[2]
+
+
+_code = st.one_of(
+    st.sampled_from(VALUES["XK_XDR_SHXYM"]),
+    st.text(st.sampled_from("0123456789ABCDEFGHJKLMNPQRTUWXYIOSVZ"), min_size=18, max_size=18),
+    st.from_regex(r"9[1-3]4405\d\d[0-9A-HJ-NPQRTUWXY]{9}[0-9A-HJ-NPQRTUWXY]", fullmatch=True),
+)
+
+
+@given(st.lists(_code.filter(lambda code: len(code.encode()) == 18), max_size=40))
+@example(["91440500MA4X022965", "91440500MA4X022966", "00000000000000000X", "914405001111111115"])
+def test_codes_are_judged_alike_one_by_one_and_all_at_once(codes: list[str]) -> None:
+    assert uscc_ok_many([code.encode() for code in codes]) == [uscc_ok(code) for code in codes]
+
+
+@given(st.text(st.sampled_from("91440500MA4X0229"), min_size=17, max_size=17))
+def test_the_check_character_found_one_by_one_is_found_all_at_once(body: str) -> None:
+    codes = [body + mark for mark in USCC_ALPHABET]
+    assert uscc_ok_many([code.encode() for code in codes]) == [uscc_ok(code) for code in codes]
