@@ -3,7 +3,7 @@
 #   make run     one night of all 43 departments through a real scheduler, then the summary; AS_OF=2026-11-21: the next
 #   make test    every test
 #   make up      keep the scheduler's UI and the report site running;  make down stops everything
-#   make bench   the measured budgets
+#   make bench   the measured budgets;  make bench-small: some of them, with fewer rows
 
 SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
@@ -23,7 +23,7 @@ DEV := $(VENV)/.installed-dev
 
 export PYTHON
 
-.PHONY: help run up down psql test test-unit test-integration test-e2e test-system test-truth bench lint types format lock sbom setup clean
+.PHONY: help run up down psql test test-unit test-integration test-e2e test-system test-truth bench bench-small lint types format lock sbom setup clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -69,6 +69,10 @@ test-truth: $(DEV)
 
 bench: $(DEV)
 	@$(BIN)/python -m bench $(ARGS)
+
+# Fewer rows and fewer lines, nothing kept.
+bench-small: $(DEV)
+	@$(BIN)/python -m bench --small $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check .

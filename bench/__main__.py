@@ -2,7 +2,7 @@
 
 python -m bench                 every line
 python -m bench P1 P8           some of them
-python -m bench --small         a two-minute form: fewer rows, one line, nothing kept
+python -m bench --small         `make bench-small`: 100,000 rows for P1, P3 and P4, the rest left out, nothing kept
 """
 
 from __future__ import annotations
@@ -11,47 +11,63 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench import nights, record
+from bench import nights, p1_landing, p4_gate, record
+
+Measure = Callable[[int], dict[str, Any]]
+"""rows -> the lines it measured, by name"""
+
+SMALL_ROWS = 100_000
 
 
-def _landing(rows: int) -> dict[str, Any]:
-    from bench.p1_landing import run
+def _lines() -> list[tuple[tuple[str, ...], Measure]]:
+    """What one measurement gives, and how it is taken."""
+    return [
+        (("P1", "P3"), p1_landing.run),
+        (("P4",), lambda rows: {"P4": p4_gate.run(rows)}),
+        (("P8",), lambda _: {"P8": nights.p8()}),
+        (("P10",), lambda _: {"P10": nights.p10()}),
+        (("TRUTH",), lambda _: {"TRUTH": nights.truth()}),
+    ]
 
-    return run(rows)
+
+SMALL = ("P1", "P3", "P4")
 
 
 def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("lines", nargs="*", help="P1 P3 P8 P10 TRUTH; default: all")
-    parser.add_argument(
-        "--small", action="store_true", help="100,000 rows for P1 and P3, the rest left out, nothing kept"
-    )
-    parser.add_argument("--rows", type=int, default=1_000_000, help="permits for P1 and P3")
+    known = [name for names, _ in _lines() for name in names]
+    parser.add_argument("lines", nargs="*", metavar="LINE", help=f"{' '.join(known)}; default: all")
+    parser.add_argument("--small", action="store_true", help=f"{SMALL_ROWS:,} rows, {' '.join(SMALL)}, nothing kept")
+    parser.add_argument("--rows", type=int, help="permits for P1, P3 and P4; default: 1,000,000")
     asked = parser.parse_args()
-    rows = 100_000 if asked.small else asked.rows
-    wanted = set(asked.lines) or ({"P1", "P3"} if asked.small else {"P1", "P3", "P8", "P10", "TRUTH"})
+    unknown = set(asked.lines) - set(known)
+    if unknown:
+        parser.error(f"no such line: {' '.join(sorted(unknown))}; there are {' '.join(known)}")
+    rows = asked.rows or (SMALL_ROWS if asked.small else 1_000_000)
+    wanted = set(asked.lines) or set(SMALL if asked.small else known)
     lines: dict[str, Any] = {}
-    if wanted & {"P1", "P3"}:
-        lines.update(_measure("P1, P3", lambda: _landing(rows)))
-    for name, measure in {"P8": nights.p8, "P10": nights.p10, "TRUTH": nights.truth}.items():
-        if name in wanted:
-            lines[name] = _measure(name, measure)
-    run = record.entry(lines)
-    if not asked.small:
-        record.keep(run)
-    json.dump(run, sys.stdout, ensure_ascii=False, indent=1)
-    print()
+    try:
+        for names, measure in _lines():
+            if wanted & set(names):
+                lines.update(_measured(names, measure, rows))
+    finally:  # what was measured before a line failed stands
+        run = record.entry(lines)
+        if lines and not asked.small:
+            record.keep(run)
+        json.dump(run, sys.stdout, ensure_ascii=False, indent=1)
+        print()
 
 
-def _measure(name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    print(f"measuring {name} ...", file=sys.stderr, flush=True)
+def _measured(names: Sequence[str], measure: Measure, rows: int) -> dict[str, Any]:
+    told = ", ".join(names)
+    print(f"measuring {told} ...", file=sys.stderr, flush=True)
     started = time.monotonic()
-    found = measure()
-    print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    found = measure(rows)
+    print(f"{told}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
     return found
 
 

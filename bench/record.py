@@ -27,6 +27,7 @@ PACKAGES = ("apache-airflow", "great-expectations", "dbt-core", "dbt-postgres", 
 BUDGETS = {
     "P1": ("landing, CSV of 1 million permits, ratio to raw COPY", ">= 0.35", ">= 0.60"),
     "P3": ("readers, rows/s and ratio to the CSV reader", "reported", "xlsx >= 0.25, others >= 0.5"),
+    "P4": ("gate, 1 million rows, the full permit suite, ratio to one hand-written SQL pass", "<= 6x", "<= 3x"),
     "TRUTH": ("verdicts against the sandbox's ledger, scale 0.05", "all caught, 0 refused", "the same"),
     "P8": ("a full night with small deltas under the real scheduler", "<= 300 s", "<= 180 s"),
     "P10": ("`make run` on a fresh clone, packages cached", "<= 420 s", "<= 240 s"),
@@ -89,6 +90,12 @@ def told(line: str, found: dict[str, Any]) -> str:
     if line == "P3":
         readers = {name: item for name, item in found.items() if isinstance(item, dict)}
         return "; ".join(f"{name} {item['rows_per_second']:,}/s ({item['ratio']})" for name, item in readers.items())
+    if line == "P4":
+        return (
+            f"{found['ratio']}x ({found['gate_seconds']} s; pass {found['pass_seconds']} s, with landing "
+            f"{found['pass_and_land_seconds']} s: {found['ratio_with_landing']}x; {found['rows']:,} rows, "
+            f"{found['rules']} rules, {found['peak_mb']} MB)"
+        )
     if line == "TRUTH":
         return (
             f"{found['caught']} of {found['injected']} faults caught, {found['false_refusals']} clean rows refused "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -204,6 +205,12 @@ def test_bulk_settings_leave_most_memory_to_others_and_keep_crash_safety(gigabyt
     assert 128 <= megabytes["shared_buffers"] <= min(768, gigabytes * 1024 // 4)
     assert megabytes["maintenance_work_mem"] <= gigabytes * 1024 // 8
     assert (config["fsync"], config["synchronous_commit"], config["full_page_writes"]) == ("on", "on", "on")
+
+
+def test_every_setting_of_the_embedded_server_is_explained_to_a_dba() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "postgresql-settings.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"`([a-z_]+)`", page))
+    assert bulk_config(24 << 30, 2).keys() <= explained
 
 
 def test_the_session_server_of_the_tests_runs(server: Server) -> None:
