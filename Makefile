@@ -59,7 +59,7 @@ test-integration: $(DEV)
 test-e2e: $(DEV)
 	$(PYTEST) -m "not system and not truth" $(wildcard tests/e2e)
 
-# Tests that need programs of the system's package manager (chromium, fonts, redis); see .ci/run.
+# Tests that need programs of the system's package manager (chromium, fonts, redis, mariadb); see .ci/run.
 test-system: $(DEV)
 	$(PYTEST) -m system tests/unit tests/integration tests/e2e
 

@@ -6,6 +6,7 @@ Promises
 - Only what a night needs is started: api-server, scheduler with LocalExecutor, dag-processor. The triggerer joins for
   `creditflow up`; none of our tasks defers.
 - What this module starts it can stop; it never touches another process.
+- An Airflow that runs elsewhere (CREDITFLOW_AIRFLOW_URL) is asked in the same way, and never started or stopped.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote, urlsplit
 
 import httpx
 
@@ -48,11 +50,12 @@ class AirflowError(Exception):
 
 @dataclass(frozen=True)
 class Airflow:
-    """A running Airflow. url: its UI and API on loopback."""
+    """A running Airflow. url: its UI and API."""
 
     home: Path
     url: str
     password: str
+    login: str = LOGIN
 
     def __repr__(self) -> str:
         return f"Airflow({self.url}, home={self.home})"
@@ -293,6 +296,19 @@ def running(settings: Settings) -> Airflow | None:
     return _describe(settings, _port(settings)) if {"api-server", "scheduler", "dag-processor"} <= names else None
 
 
+def elsewhere(settings: Settings) -> Airflow | None:
+    """The Airflow that CREDITFLOW_AIRFLOW_URL names, or None. Raises AirflowError when the address has no login."""
+    if settings.airflow_url is None:
+        return None
+    parts = urlsplit(settings.airflow_url)
+    if not parts.hostname or not parts.username or not parts.password:
+        raise AirflowError("CREDITFLOW_AIRFLOW_URL should be http://login:password@host:port")
+    home = Path(os.environ.get("AIRFLOW_HOME") or airflow_home(settings))
+    place = parts.netloc.rpartition("@")[2]
+    url = f"{parts.scheme}://{place}{parts.path.rstrip('/')}"
+    return Airflow(home, url, unquote(parts.password), unquote(parts.username))
+
+
 def stop(settings: Settings) -> bool:
     """Stop what `start` started; False when nothing ran."""
     alive = processes.load(_processes(settings))
@@ -325,7 +341,7 @@ def _describe(settings: Settings, port: int) -> Airflow:
 
 
 class Client:
-    """Airflow's REST API, as the generated login. Use as a context manager."""
+    """Airflow's REST API, as one login. Use as a context manager."""
 
     def __init__(self, airflow: Airflow) -> None:
         self._airflow = airflow
@@ -349,7 +365,7 @@ class Client:
         return answer.json()
 
     def _sign_in(self) -> None:
-        body = {"username": LOGIN, "password": self._airflow.password}
+        body = {"username": self._airflow.login, "password": self._airflow.password}
         token = self._call("POST", "/auth/token", json=body)["access_token"]
         self._http.headers["Authorization"] = f"Bearer {token}"
 
@@ -434,6 +450,8 @@ def wait_until_ready(settings: Settings, airflow: Airflow, expected: Sequence[st
 
 def _raise_if_dead(settings: Settings) -> None:
     file = _processes(settings)
+    if settings.airflow_url is not None:
+        return
     expected = {item["name"] for item in json.loads(file.read_text(encoding="utf-8"))}
     dead = expected - {item.name for item in processes.load(file)}
     if dead:

@@ -93,12 +93,15 @@ def _run(
     with show.step("prepare", "preparing: registry, sandbox, scheduler"):
         sync_registry(settings, registry)
         ensure_tables(conn, registry)
-        if in_process:
+        if in_process or settings.airflow_url is not None:
             _deliver(settings, shape, as_of)
         elif server is None:
             raise NightError(
-                "CREDITFLOW_WAREHOUSE_URL is set: the night's own scheduler needs the embedded server; "
-                "run with --in-process, or use your Airflow"
+                "CREDITFLOW_WAREHOUSE_URL 指向外部数据库，夜间任务自带的调度程序只用内置数据库："
+                "请加 --in-process，或用 CREDITFLOW_AIRFLOW_URL 指明已有的 Airflow / "
+                "CREDITFLOW_WAREHOUSE_URL names another server and the night's own scheduler needs the embedded one: "
+                "run with --in-process, or name the Airflow that runs already in CREDITFLOW_AIRFLOW_URL "
+                "(the compose deployment does; there the schedules of the DAGs run the night by themselves)"
             )
         else:
             with airflow.migrated(settings, server):
@@ -107,7 +110,6 @@ def _run(
     if steps is not None:
         problems += _steps(settings, registry, conn, as_of, steps, show)
     else:
-        assert server is not None
         with _scheduler(settings, server, registry, show) as running, airflow.Client(running) as client:
             problems += _steps(settings, registry, conn, as_of, _Scheduled(running, client, as_of), show)
     changed = _fingerprint(conn) != before
@@ -305,11 +307,18 @@ def _only_night(settings: Settings) -> Iterator[Connection]:
 
 
 @contextmanager
-def _scheduler(settings: Settings, server: Server, registry: Registry, show: Progress) -> Iterator[airflow.Airflow]:
-    ran_before = airflow.running(settings) is not None
+def _scheduler(
+    settings: Settings, server: Server | None, registry: Registry, show: Progress
+) -> Iterator[airflow.Airflow]:
+    already = airflow.elsewhere(settings) or airflow.running(settings)
     with show.step("scheduler", "starting the scheduler"):
-        slots = max(2, min(8, 2 * len(os.sched_getaffinity(0))))
-        running = airflow.start(settings, server, schedules=False, slots=slots, extra={"CREDITFLOW_RETRY_SECONDS": "5"})
+        if already is not None:
+            running = already
+        else:
+            assert server is not None  # refused before: the night's own scheduler needs the embedded server
+            slots = max(2, min(8, 2 * len(os.sched_getaffinity(0))))
+            extra = {"CREDITFLOW_RETRY_SECONDS": "5"}
+            running = airflow.start(settings, server, schedules=False, slots=slots, extra=extra)
     try:
         with show.step("scheduler", "waiting for the scheduler to know every department"):
             expected = [
@@ -321,7 +330,7 @@ def _scheduler(settings: Settings, server: Server, registry: Registry, show: Pro
             airflow.wait_until_ready(settings, running, expected)
         yield running
     finally:
-        if not ran_before:
+        if already is None:
             airflow.stop(settings)
 
 

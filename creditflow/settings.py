@@ -120,13 +120,15 @@ class Settings:
     home: everything that changes (.creditflow). project: the checkout that holds sources/, expectations/, dbt_project/.
     archive_url: fsspec URL of the write-once archive. external_warehouse: libpq URL of a real PostgreSQL, or None
     for the embedded one. key_command: prints the key file's content (a key management service's client), in place of
-    key_file. archive_sealed: whether new deliveries are encrypted at rest. timezone: IANA name of business time.
+    key_file. airflow_url: page of an Airflow that runs elsewhere (http://login:password@host:port), or None for the
+    night's own. archive_sealed: whether new deliveries are encrypted at rest. timezone: IANA name of business time.
     """
 
     home: Path
     project: Path
     archive_url: str
     external_warehouse: str | None = field(default=None, repr=False)
+    airflow_url: str | None = field(default=None, repr=False)
     key_file: Path | None = None
     key_command: str | None = field(default=None, repr=False)
     archive_sealed: bool = False
@@ -246,7 +248,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
     CREDITFLOW_PROJECT (default: the checkout this package lies in), CREDITFLOW_HOME (default: <project>/.creditflow),
     CREDITFLOW_WAREHOUSE_URL, CREDITFLOW_ARCHIVE_URL (default: file://<home>/archive), CREDITFLOW_KEY_FILE,
-    CREDITFLOW_KEY_COMMAND, CREDITFLOW_ARCHIVE_SEALED (on or off, the default), CREDITFLOW_TIMEZONE.
+    CREDITFLOW_KEY_COMMAND, CREDITFLOW_AIRFLOW_URL, CREDITFLOW_ARCHIVE_SEALED (on or off, the default), CREDITFLOW_TIMEZONE.
     """
     env = os.environ if environ is None else environ
     project = Path(env.get("CREDITFLOW_PROJECT") or Path(__file__).resolve().parent.parent).resolve()
@@ -257,6 +259,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         project=project,
         archive_url=env.get("CREDITFLOW_ARCHIVE_URL") or f"file://{home}/archive",
         external_warehouse=env.get("CREDITFLOW_WAREHOUSE_URL") or None,
+        airflow_url=env.get("CREDITFLOW_AIRFLOW_URL") or None,
         key_file=Path(key_file).expanduser() if key_file else None,
         key_command=env.get("CREDITFLOW_KEY_COMMAND") or None,
         archive_sealed=(env.get("CREDITFLOW_ARCHIVE_SEALED") or "off").lower() in ("on", "true", "yes", "1"),

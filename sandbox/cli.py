@@ -1,6 +1,7 @@
 """Commands of the sandbox.
 
-    python -m sandbox up      --home DIR [--exchange-admin-url URL]     start the servers (again), write connections.env
+    python -m sandbox up      --home DIR [--exchange-admin-url URL] [--listen ADDRESS --known-as HOST]
+                              start the servers (again), write connections.env
     python -m sandbox seed    --home DIR [--scale --years --seed --as-of]  make the world; the same again is nothing new
     python -m sandbox deliver --home DIR [--as-of DAY] [--everybody] [--no-batch-faults]   put out what is due up to a day
                               (scale, years and seed are those of `seed`; given here they change nothing)
@@ -39,6 +40,10 @@ def _parser() -> argparse.ArgumentParser:
 
     up = command("up", "start the servers and write connections.env")
     up.add_argument("--exchange-admin-url", help="libpq URL of a login that may create databases and roles")
+    up.add_argument(
+        "--listen", metavar="ADDRESS", help="address to listen on from the next start on (default 127.0.0.1)"
+    )
+    up.add_argument("--known-as", metavar="HOST", help="name under which clients reach that address")
     seed = command("seed", "make the world")
     for made in (seed, command("deliver", "put out what is due")):
         made.add_argument("--as-of", type=day, default=DEFAULT_DAY)
@@ -98,7 +103,7 @@ def _run(args: argparse.Namespace) -> int:
 
         _tell(**deliver(home, args.as_of, say=_say, batch_faults_on=not args.no_batch_faults, everybody=args.everybody))
     elif args.command == "up":
-        _up(home, args.exchange_admin_url)
+        _up(home, args.exchange_admin_url, args.listen, args.known_as)
     elif args.command == "serve":
         from sandbox import servers
 
@@ -124,11 +129,13 @@ def _seed(home: Path, seed: Seed) -> None:
     _tell(fresh=fresh, seed=planted.seed, scale=planted.scale, years=planted.years, baseline=planted.baseline)
 
 
-def _up(home: Path, admin_url: str | None) -> None:
+def _up(home: Path, admin_url: str | None, listen: str | None, known_as: str | None) -> None:
     from sandbox import exchange, servers
 
     home.mkdir(parents=True, exist_ok=True)
     servers.prepare(home)
+    if listen:
+        servers.place(home, listen, known_as or listen)
     if admin_url:
         exchange.configure(home, admin_url)
     running = servers.start(home)

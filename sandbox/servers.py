@@ -2,7 +2,7 @@
 
 The process holds a lock on `<home>/servers.lock` as long as it lives; `servers.json` says its pid and ports. Nobody is ever
 stopped by a pid alone: without the lock the note is stale. When the home is removed the process ends by itself. Ports are
-free ones on 127.0.0.1, the last ones again if possible.
+free ones on 127.0.0.1, the last ones again if possible; `place` names another address to listen on (a container's network).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sandbox.api import application, tokens
 from sandbox.description import departments
 from sandbox.store import read, write
 
-STARTUP_SECONDS = 30
+STARTUP_SECONDS = 120
 LOOK_SECONDS = 1.0
 
 
@@ -52,6 +52,16 @@ def prepare(home: Path) -> None:
             for feed in dept.feeds:
                 (home / "drop" / code / feed).mkdir(parents=True, exist_ok=True)
     write(state / "tokens.json", made, 0o600)
+
+
+def place(home: Path, listen: str, known_as: str) -> None:
+    """Listen on another address than 127.0.0.1 from the next start on; clients reach it under the name `known_as`."""
+    write(home / "state" / "place.json", {"listen": listen, "known_as": known_as})
+
+
+def _place(home: Path) -> dict[str, str]:
+    named: dict[str, str] | None = read(home / "state" / "place.json")
+    return named or {"listen": "127.0.0.1", "known_as": "127.0.0.1"}
 
 
 def _key(path: Path) -> None:
@@ -91,8 +101,9 @@ class _Login(asyncssh.SSHServer):
 
 
 async def _serve(home: Path, ports: dict[str, int]) -> None:
+    address = _place(home)["listen"]
     sftp = await asyncssh.listen(
-        "127.0.0.1",
+        address,
         ports["sftp"],
         server_factory=lambda: _Login(home),
         server_host_keys=[str(home / "state" / "host_key")],
@@ -102,7 +113,7 @@ async def _serve(home: Path, ports: dict[str, int]) -> None:
     )
     config = uvicorn.Config(
         application(home),
-        host="127.0.0.1",
+        host=address,
         port=ports["api"],
         log_level="warning",
         access_log=False,
@@ -222,14 +233,15 @@ def write_connections(home: Path, ports: dict[str, int]) -> None:
     host_key = base64.b64encode(base64.b64decode((home / "state" / "host_key.pub").read_text().split()[1])).decode()
     urls: dict[str, str] = {f"exchange_{dept}": url for dept, url in exchange.connection_urls(home).items()}
     token = tokens(home)
+    host = _place(home)["known_as"]
     for code, dept in departments().items():
         if dept.channel == "sftp":
             urls[f"sftp_{code}"] = (
-                f"sftp://{code}@127.0.0.1:{ports['sftp']}/?host_key={quote(host_key, safe='')}"
+                f"sftp://{code}@{host}:{ports['sftp']}/?host_key={quote(host_key, safe='')}"
                 f"&key_file={quote(str(home / 'keys' / code), safe='')}"
             )
         elif dept.channel == "rest_api":
-            urls[f"api_{code}"] = f"http://{token[code]}@127.0.0.1:{ports['api']}/{code}"
+            urls[f"api_{code}"] = f"http://{token[code]}@{host}:{ports['api']}/{code}"
         elif dept.channel == "manual_upload":
             urls[f"drop_{code}"] = (home / "drop" / code).as_uri()
     path = home / "connections.env"

@@ -1,4 +1,6 @@
-"""The exchange database: rows with a sequence above the watermark, streamed by COPY, status written back when taken.
+"""The exchange database: rows with a sequence above the watermark, streamed, status written back when taken.
+
+`postgresql://` is spoken here, by COPY; `mysql://` in mysql.py. Which one a department runs, its credential says.
 
 Promises
 - One snapshot: count, last sequence and rows are of one read-only transaction. Columns that may not be collected are
@@ -13,18 +15,20 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
+from urllib.parse import urlsplit
 
 import psycopg2
 from psycopg2 import sql
 
+from creditflow.connectors import mysql
 from creditflow.connectors.delivery import Delivery, FetchError
+from creditflow.connectors.exchange import Taken, columns_to_ask_for
 from creditflow.connectors.retrying import TransportError, patiently
 from creditflow.ops.database import Connection, DatabaseUnavailable, open_url, where
 from creditflow.registry import Department, Feed
 from creditflow.settings import Settings
 
 SPOOL = 64 << 20
-_NOT_ROWS = ("status",)
 
 
 def fetch_database(
@@ -33,29 +37,28 @@ def fetch_database(
     """One delivery with every row after the watermark, or none. watermark: {"seq": last}. Raises FetchError."""
     url = settings.credential(department.connection)
     after = int((watermark or {}).get("seq", 0))
+    speaks_mysql = urlsplit(url).scheme == "mysql"
+    fetch, acknowledge = (mysql.fetch, mysql.acknowledge) if speaks_mysql else (_fetch, _acknowledge)
     try:
-        found = patiently(lambda: _fetch(settings, url, feed, after))
+        found = patiently(lambda: fetch(settings, url, feed, after))
     except TransportError as problem:
         raise FetchError(problem.zh, problem.en) from None
     if found is None:
         return
-    content, rows, last, newest, cut = found
     schema, table = feed.location["schema"], feed.location["table"]
     yield Delivery(
-        file=f"{schema}.{table} seq {after + 1}-{last}",
-        stream=content,
+        file=f"{schema}.{table} seq {after + 1}-{found.last}",
+        stream=found.content,
         format="table",
-        declared_rows=rows,
-        delivered_at=newest,
-        watermark_after={"seq": last},
-        columns_cut=cut,
-        acknowledge=lambda: _acknowledge(url, feed, after, last),
+        declared_rows=found.rows,
+        delivered_at=found.newest,
+        watermark_after={"seq": found.last},
+        columns_cut=found.cut,
+        acknowledge=lambda: acknowledge(url, feed, after, found.last),
     )
 
 
-def _fetch(
-    settings: Settings, url: str, feed: Feed, after: int
-) -> tuple[BinaryIO, int, int, dt.datetime | None, tuple[str, ...]] | None:
+def _fetch(settings: Settings, url: str, feed: Feed, after: int) -> Taken | None:
     with _session(url, settings.timezone) as conn:
         conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
         table = sql.Identifier(feed.location["schema"], feed.location["table"])
@@ -77,7 +80,7 @@ def _fetch(
                 1 << 18,
             )
     spool.seek(0)
-    return cast("BinaryIO", spool), int(rows), int(last), newest, cut
+    return Taken(cast("BinaryIO", spool), int(rows), int(last), newest, cut)
 
 
 def _columns(conn: Connection, feed: Feed) -> tuple[list[str], tuple[str, ...]]:
@@ -88,22 +91,7 @@ def _columns(conn: Connection, feed: Feed) -> tuple[list[str], tuple[str, ...]]:
             " and attnum > 0 and not attisdropped order by attnum",
             (f'"{feed.location["schema"]}"."{feed.location["table"]}"',),
         )
-        present = [row[0] for row in cursor.fetchall() if row[0] not in _NOT_ROWS]
-    if not present:
-        raise FetchError(
-            f"前置机上没有表 {feed.location['schema']}.{feed.location['table']}，或没有读取权限",
-            f"the exchange database has no table {feed.location['schema']}.{feed.location['table']}, or we may not read it",
-        )
-    absent = {"seq", "op", "updated_at"} - set(present)
-    if absent:
-        raise FetchError(
-            f"交换表缺少约定列：{'、'.join(sorted(absent))}",
-            f"the exchange table lacks columns: {', '.join(sorted(absent))}",
-        )
-    meaning = feed.recognise(present)
-    gone = {at for at, _ in (*meaning.forbidden, *meaning.cut)}
-    kept = [name for at, name in enumerate(present) if at not in gone]
-    return kept, tuple(present[at] for at in sorted(gone))
+        return columns_to_ask_for(feed, [row[0] for row in cursor.fetchall()])
 
 
 def _acknowledge(url: str, feed: Feed, after: int, last: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from creditflow import airflow
 from creditflow.server import Server
-from creditflow.settings import Settings, write_secret
+from creditflow.settings import Settings, load_settings, write_secret
 from tests.conftest import PROJECT
 
 
@@ -77,3 +77,15 @@ def test_the_environment_carries_our_settings_and_no_foreign_airflow(
 def test_nothing_runs_before_it_was_started(settings: Settings) -> None:
     assert airflow.running(settings) is None
     assert not airflow.stop(settings)
+
+
+def test_an_airflow_elsewhere_is_named_with_its_login(tmp_path: Path) -> None:
+    home = {"CREDITFLOW_HOME": str(tmp_path)}
+    assert airflow.elsewhere(load_settings(home)) is None
+    settings = load_settings({**home, "CREDITFLOW_AIRFLOW_URL": "http://engineer:p%40ss@api-server:8080/"})
+    named = airflow.elsewhere(settings)
+    assert named is not None
+    assert (named.url, named.login, named.password) == ("http://api-server:8080", "engineer", "p@ss")
+    assert "p%40ss" not in repr(settings)
+    with pytest.raises(airflow.AirflowError, match="login:password"):
+        airflow.elsewhere(load_settings({**home, "CREDITFLOW_AIRFLOW_URL": "http://api-server:8080"}))
