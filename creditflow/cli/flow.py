@@ -162,18 +162,30 @@ def _pointer(settings: Any, as_json: bool) -> int:
 @click.argument("build_b", metavar="B", type=int)
 @as_json
 def diff(build_a: int, build_b: int, as_json: bool) -> int:
-    """What changed for readers between builds A and B, table by table."""
+    """What changed for readers between builds A and B: rows by kind, list memberships, grades that moved."""
     settings = installation()
     warehouse(settings)
 
     from creditflow.warehouse import diff as compare
+    from creditflow.warehouse import explain
 
-    tables = compare(settings, build_a, build_b)
+    explained = explain(settings, build_a, build_b)
     if as_json:
-        show_json({"a": build_a, "b": build_b, "tables": tables})
-    else:
-        for name, change in sorted(tables.items()):
-            click.echo(f"{name}: +{change['opened']:,} -{change['closed']:,}")
+        tables = compare(settings, build_a, build_b)
+        show_json({"a": build_a, "b": build_b, "tables": tables, **explained.as_dict()})
+        return 0
+    for kind, change in sorted(explained.records.items()):
+        click.echo(f"{kind}: +{change['added']:,} -{change['removed']:,} ~{change['changed']:,}")
+    for entry in explained.memberships:
+        sign = "+" if entry["change"] == "entered" else "-"
+        click.echo(f"名单 / list {entry['list_code']} {sign} {entry['uscc'] or entry['subject_id']}")
+    for moved in explained.grades:
+        click.echo(
+            f"等级 / grade {moved['uscc'] or moved['subject_id']}: {moved['grade_a'] or '·'} -> {moved['grade_b'] or '·'}"
+            f" ({moved['score_a'] or '·'} -> {moved['score_b'] or '·'})"
+        )
+    if not (explained.records or explained.memberships or explained.grades):
+        click.echo("对读者没有变化 / nothing changed for readers")
     return 0
 
 

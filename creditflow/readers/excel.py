@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -25,7 +26,12 @@ from creditflow.registry import Feed
 MAX_UNCOMPRESSED = 1 << 30
 MAX_WORKBOOK = 256 << 20
 MAX_MEMBERS = 10_000
-_DEFLATE_LIMIT = 1032
+MAX_CELLS = 32 << 20
+_OTHER_FORMATS = {"content.xml", "xl/workbook.bin"}
+"""Members of workbooks of other formats (ODS, XLSB), which the reader would open as well."""
+_OVERLAP = 32
+_address = re.compile(rb"\br\s*=\s*[\"']([A-Z]{0,3})([0-9]{1,9})[\"']").findall
+"""Addresses of cells (XFD1048576) and of rows (1048576), wherever one is cut off at a chunk's end."""
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
@@ -43,7 +49,7 @@ def read_excel(stream: BinaryIO, feed: Feed, form: str) -> Iterator[Section]:
                 field=name,
             )
         try:
-            yield section_of(_rows(workbook.get_sheet_by_name(name)), feed)
+            yield section_of(_rows(_sheet(workbook, name)), feed)
             return
         except ReadError as problem:
             if refusal is None or problem.code not in ("empty", "header_not_found"):
@@ -53,6 +59,13 @@ def read_excel(stream: BinaryIO, feed: Feed, form: str) -> Iterator[Section]:
             "empty_workbook", "工作簿中没有数据，请重新导出并报送", "the workbook is empty: export it again and send it"
         )
     raise refusal
+
+
+def _sheet(workbook: CalamineWorkbook, name: str) -> CalamineSheet:
+    try:
+        return workbook.get_sheet_by_name(name)
+    except CalamineError:
+        raise _damaged() from None
 
 
 def _open(stream: BinaryIO, form: str) -> CalamineWorkbook:
@@ -67,44 +80,68 @@ def _open(stream: BinaryIO, form: str) -> CalamineWorkbook:
         return CalamineWorkbook.from_filelike(io.BytesIO(content))
     except PasswordError:
         raise _password() from None
-    except (CalamineError, zipfile.BadZipFile, zlib.error, OSError, ValueError) as problem:
+    except (CalamineError, zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, ValueError) as problem:
         if "password" in str(problem).lower():
             raise _password() from None
         raise _damaged() from None
 
 
 def _guard_zip(content: bytes) -> None:
-    """Refuse a workbook that would unpack to more than MAX_UNCOMPRESSED, whatever its directory claims."""
+    """Refuse a workbook that would unpack to more than MAX_UNCOMPRESSED, whatever its directory claims, or whose sheets
+    span more than MAX_CELLS: one cell far out would make the reader reserve the whole rectangle and end the process."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = archive.infolist()
         if len(members) > MAX_MEMBERS or sum(member.file_size for member in members) > MAX_UNCOMPRESSED:
             raise _too_large()
+        names = {member.filename.lower() for member in members}
+        if any(member.flag_bits & 1 for member in members):
+            raise _password()
+        if names & _OTHER_FORMATS or any(
+            member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members
+        ):
+            raise _damaged()
         for member in members:
-            if member.flag_bits & 1:
-                raise _password()
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise _damaged()
-            if member.compress_size * _DEFLATE_LIMIT > MAX_UNCOMPRESSED:
-                _measure(content, member)
-    if len(content) > MAX_UNCOMPRESSED:
+            _guard_member(content, member)
+
+
+def _guard_member(content: bytes, member: zipfile.ZipInfo) -> None:
+    """Unpack one member into nothing, stopping at the limits of bytes and of cells."""
+    total, before, rows = 0, b"", 0
+    columns: set[bytes] = set()
+    for chunk in _unpacked(content, member):
+        total += len(chunk)
+        if total > MAX_UNCOMPRESSED:
+            raise _too_large()
+        text = before + chunk
+        before = text[-_OVERLAP:]
+        found = _address(text)
+        columns.update(column for column, _ in found)
+        rows = max(rows, max((int(row) for _, row in found), default=0))
+    if rows * max(map(_column_number, columns), default=0) > MAX_CELLS:
         raise _too_large()
 
 
-def _measure(content: bytes, member: zipfile.ZipInfo) -> None:
-    """Unpack one member into nothing, stopping at the limit."""
+def _unpacked(content: bytes, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """A member's bytes as they really come out, a mebibyte at a time."""
     name_length = int.from_bytes(content[member.header_offset + 26 : member.header_offset + 28], "little")
     extra_length = int.from_bytes(content[member.header_offset + 28 : member.header_offset + 30], "little")
     start = member.header_offset + 30 + name_length + extra_length
+    data = content[start : start + member.compress_size]
     if member.compress_type == zipfile.ZIP_STORED:
+        yield data
         return
     unpack = zlib.decompressobj(-15)
-    data = content[start : start + member.compress_size]
-    total = 0
     while data:
-        total += len(unpack.decompress(data, 1 << 20))
-        if total > MAX_UNCOMPRESSED:
-            raise _too_large()
+        yield unpack.decompress(data, 1 << 20)
         data = unpack.unconsumed_tail
+
+
+def _column_number(letters: bytes) -> int:
+    """A is 1, XFD is 16384; 1 for the empty address of a row."""
+    number = 0
+    for letter in letters:
+        number = number * 26 + letter - 64
+    return max(number, 1)
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[Row]:

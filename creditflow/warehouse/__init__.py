@@ -14,24 +14,34 @@ from creditflow.warehouse.building import (
     BuildBusy,
     BuildFailed,
     BuildSummary,
-    UnknownBuild,
     build,
     publish,
     rollback,
 )
 from creditflow.warehouse.dbt import code_hash
-from creditflow.warehouse.history import TableChange, diff, digest, publish_counts, publish_views
+from creditflow.warehouse.history import (
+    Explained,
+    TableChange,
+    UnknownBuild,
+    diff,
+    digest,
+    explain,
+    publish_counts,
+    publish_views,
+)
 
 __all__ = [
     "BuildBusy",
     "BuildFailed",
     "BuildSummary",
+    "Explained",
     "TableChange",
     "UnknownBuild",
     "build",
     "code_hash",
     "diff",
     "digest",
+    "explain",
     "publish",
     "publish_counts",
     "publish_views",

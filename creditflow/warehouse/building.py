@@ -20,7 +20,7 @@ from psycopg2.extras import Json
 from creditflow.ops.database import Connection, connect, transaction, try_session_lock
 from creditflow.settings import Settings
 from creditflow.warehouse import dbt, rights
-from creditflow.warehouse.history import TableChange, changes, undo
+from creditflow.warehouse.history import TableChange, UnknownBuild, changes, undo
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +40,6 @@ class BuildFailed(Exception):
         self.summary = summary
         lines = "\n  ".join(summary.failures[:10])
         super().__init__(f"构建 {summary.build_no} 未通过 / build {summary.build_no} failed:\n  {lines}")
-
-
-class UnknownBuild(Exception):
-    """No such build, or one that may not be shown."""
 
 
 @dataclass(frozen=True)
