@@ -129,6 +129,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             reporter.write_line(f"deselected {len(needing)} tests that need ../shared/realdata, which is absent")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests of one file stay on one worker, and all of tests/dbt on the same one: its story takes minutes to build."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneStory(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "tests/dbt" if file.startswith("tests/dbt/") else file
+
+    return OneStory(config, log)
+
+
 def _admin(server: Server, statement: sql.Composable) -> None:
     conn = psycopg2.connect(server.url("postgres"))
     try:
