@@ -9,7 +9,6 @@ import json
 import struct
 import tracemalloc
 import zipfile
-import zlib
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -431,8 +430,3 @@ def test_memory_does_not_grow_with_the_file(feed: Feed, tmp_path: Path) -> None:
         return highest
 
     assert peak(80_000) < 1.1 * peak(20_000)
-
-
-def test_deflate_never_beats_the_factor_the_guard_relies_on() -> None:
-    content = zlib.compress(b"0" * 20_000_000, 9)
-    assert 20_000_000 / len(content) < excel._DEFLATE_LIMIT
