@@ -261,6 +261,7 @@ class TestPersons:
         )
         intake.settings = other
         intake.warehouse.query("delete from ops.batch")
+        intake.warehouse.query("delete from ops.person_key")  # as if it had been another warehouse from the start
         after = intake.rows(intake.drop(content))[0]
         assert before["legal_representative_id_no_hash"] != after["legal_representative_id_no_hash"]
         assert (before["record_key"], before["content_hash"]) == (after["record_key"], after["content_hash"])
