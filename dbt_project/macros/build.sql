@@ -54,7 +54,7 @@
 {%- endmacro %}
 
 {# The public sees the present build only: a session that looks back with publish.look_at gets nothing. #}
-{% macro shown_now() -%}
+{% macro of_shown_build() -%}
     coalesce(current_setting('creditflow.build', true), '') = ''
 {%- endmacro %}
 

@@ -38,6 +38,9 @@ def test_a_view_an_analyst_built_survives_a_changed_definition(story: Story, tmp
     _replace(models / "publish_build.sql", " as is_shown", " as is_shown,\n    1 as added")
     # a column in the middle: the view must go and come back, and the credit report, which reads it, with it
     _replace(models / "publish_list_entry.sql", "    r.subject_id,\n", "    r.subject_id,\n    2 as inserted,\n")
+    for view, after, column in (("build", "is_shown", "added"), ("list_entry", "subject_id", "inserted")):
+        told = f'      - name: {column}\n        data_type: integer\n        description: "试验 / trial"\n'
+        _replace(models / f"publish_{view}.yml", f"      - name: {after}\n", f"{told}      - name: {after}\n")
     warehouse.publish(settings, warehouse.build(settings, LATER).build_no)
     assert story.landed.execute("select count(*) from public.mine where state = 'published'")[0][0] >= 1
     assert story.landed.execute("select distinct added from publish.build") == [(1,)]

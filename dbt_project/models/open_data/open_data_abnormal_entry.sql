@@ -14,4 +14,4 @@ select
     p.public_from,
     p.objected
 from {{ ref('publish_abnormal_entry') }} as p
-where p.is_public and {{ shown_now() }}
+where p.is_public and {{ of_shown_build() }}

@@ -15,4 +15,4 @@ select
     p.public_from,
     p.objected
 from {{ ref('publish_commitment') }} as p
-where p.is_public and {{ shown_now() }}
+where p.is_public and {{ of_shown_build() }}

@@ -15,4 +15,4 @@ select
     p.public_from,
     p.public_until
 from {{ ref('publish_honour') }} as p
-where p.is_public and {{ shown_now() }}
+where p.is_public and {{ of_shown_build() }}

@@ -16,4 +16,4 @@ select
     p.planned_exit_on,
     p.objected
 from {{ ref('publish_list_membership') }} as p
-where p.is_public and {{ shown_now() }}
+where p.is_public and {{ of_shown_build() }}

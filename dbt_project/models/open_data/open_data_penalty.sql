@@ -22,4 +22,4 @@ select
     p.public_until,
     p.objected
 from {{ ref('publish_penalty') }} as p
-where p.is_public and {{ shown_now() }}
+where p.is_public and {{ of_shown_build() }}

@@ -21,4 +21,4 @@ select
     p.public_until,
     p.objected
 from {{ ref('publish_permit') }} as p
-where p.is_public and {{ shown_now() }}
+where p.is_public and {{ of_shown_build() }}
