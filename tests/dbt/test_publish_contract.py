@@ -32,7 +32,7 @@ def one_view(folder: Path, change: tuple[str, str]) -> Path:
     ("change", "told"),
     [
         (("- name: as_of\n        data_type: date", "- name: as_of\n        data_type: text"), "as_of"),
-        (("- name: is_shown", "- name: is_of_shown_build"), "is_of_shown_build"),
+        (("- name: is_shown", "- name: is_shown_now"), "is_shown_now"),
     ],
     ids=["type", "name"],
 )
