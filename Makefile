@@ -78,6 +78,7 @@ lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(MAKE) types
+	$(BIN)/python dbt_project/lint.py
 
 types: $(DEV)
 	$(BIN)/mypy

@@ -75,7 +75,7 @@
     ({{ alias }}.known_from_build = {{ build }} or {{ alias }}.known_to_build = {{ build }})
 {%- endmacro %}
 
-{# Whether the model being built has versions from earlier builds to look at. #}
+{# Whether the model being built has versions from earlier builds to look at; a build given by hand is a later one. #}
 {% macro has_history() -%}
-    {{ return(execute and load_relation(this) is not none) }}
+    {{ return(execute and (var('build_no') is not none or load_relation(this) is not none)) }}
 {%- endmacro %}

@@ -1,6 +1,8 @@
 {# Scores of earlier builds, or nothing before the first. Not a `ref`: scores depend on this, and look back at themselves. #}
 {% macro earlier_scores() -%}
-    {%- if execute -%}
+    {%- if execute and var('build_no') is not none -%}
+        {{ return(api.Relation.create(database=target.database, schema='scores', identifier='score')) }}
+    {%- elif execute -%}
         {{ return(adapter.get_relation(database=target.database, schema='scores', identifier='score')) }}
     {%- endif -%}
 {%- endmacro %}
