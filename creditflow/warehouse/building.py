@@ -187,7 +187,11 @@ def _begin(settings: Settings, as_of: dt.date, reason: str) -> tuple[int, int]:
 
 
 def _run(settings: Settings) -> dbt.DbtResult:
-    """One dbt process; rules and views are put in place first when the code changed since they last were."""
+    """One dbt process; rules and views are put in place first when the code changed since they last were.
+
+    Changed code is parsed afresh: dbt's parse cache keeps the old contract of a model whose file and description change
+    together.
+    """
     code = dbt.code_hash(settings)
     with transaction(settings, "read setup") as conn, conn.cursor() as cursor:
         cursor.execute("select 1 from ops.view_definition where view_name = %s and definition = %s", (SETUP, code))
@@ -197,7 +201,8 @@ def _run(settings: Settings) -> dbt.DbtResult:
     selected = ["--select", "tag:night"] if in_place else ["--select", "tag:rules", "tag:night", "tag:publish"]
     # tests table by table and unit tests belong to the scratch database; the night has its own few, over all tables
     left_out = ["--exclude-resource-type", "unit_test", "--exclude", "test_type:generic"]
-    result = dbt.run(settings, "build", [*selected, *left_out])
+    parsing = ["--no-write-json"] if in_place else ["--no-partial-parse"]
+    result = dbt.run(settings, "build", [*selected, *left_out, *parsing], in_place=in_place)
     if result.ok and not in_place:
         with transaction(settings, "grant") as conn, conn.cursor() as cursor:
             rights.grant(conn)

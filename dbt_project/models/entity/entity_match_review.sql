@@ -1,7 +1,8 @@
 {{ config(meta={'key': ['record_id', 'record_kind'], 'scope': 'staging_review_scope', 'scope_column': 'record_id'}) }}
 -- depends_on: {{ ref('staging_review_scope') }}
 -- Records whose subject is not certain, for people to judge: what the row says, and the registered subject that bears the
--- same or the most similar name. A suggestion, never a link.
+-- same or the most similar name. A suggestion, never a link. A record that says nothing about a party, as a decision that
+-- names a document only, asks nothing.
 with open_question as (
     select
         u.record_kind,
@@ -16,6 +17,7 @@ with open_question as (
     from {{ ref('staging_unlinked') }} as u
     inner join {{ ref('staging_record_subject') }} as r on u.record_id = r.record_id and u.record_kind = r.record_kind
     where r.match_grade in ('weak', 'none') and u.party_type <> 'natural_person'
+        and (u.party_name is not null or u.code_invalid)
 ),
 
 asked as (
