@@ -79,8 +79,8 @@ def _hash(folder: Path, patterns: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """Environment of a dbt process on the warehouse."""
+def environment(settings: Settings, in_place: bool = False) -> dict[str, str]:
+    """Environment of a dbt process on the warehouse. in_place: this code has built this warehouse before."""
     parts = extensions.parse_dsn(settings.warehouse_url)
     options = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DBT_", "CREDITFLOW_CONN_"))}
@@ -90,6 +90,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "CREDITFLOW_DBT_USER": parts.get("user", ""),
         "CREDITFLOW_DBT_DATABASE": parts.get("dbname", ""),
         "CREDITFLOW_DBT_THREADS": str(THREADS),
+        "CREDITFLOW_CODE_IN_PLACE": "yes" if in_place else "no",
         "CREDITFLOW_DBT_SSLMODE": parts.get("sslmode", "prefer"),
         "DBT_ENV_SECRET_PASSWORD": parts.get("password", ""),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -99,31 +100,35 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def run(settings: Settings, command: str, arguments: Sequence[str] = (), *, folder: str = "dbt") -> DbtResult:
+def run(
+    settings: Settings,
+    command: str,
+    arguments: Sequence[str] = (),
+    *,
+    folder: str = "dbt",
+    in_place: bool = False,
+) -> DbtResult:
     """Run one dbt command on the warehouse, e.g. ``run(settings, "build", ["--select", "tag:night"])``.
 
-    folder: below home, for target, parse cache and logs. Failing models and tests are in the result. Raises DbtFailed when
+    folder: below home, for target, parse cache and logs. in_place: this code has built this warehouse before, so contracts and
+    columns need no second look. Failing models and tests are in the result. Raises DbtFailed when
     dbt left no result behind.
     """
     home = settings.home / folder
-    target = home / "target"
-    target.mkdir(parents=True, exist_ok=True)
-    results = target / "run_results.json"
+    target, logs = home / "target", home / "logs"
+    for room in (target, logs):
+        room.mkdir(parents=True, exist_ok=True)
+    results = target / "nodes.json"
     results.unlink(missing_ok=True)
     project = project_folder(settings)
     process = subprocess.run(
         [
             sys.executable,
             "-m",
-            "dbt.cli.main",
-            "--no-use-colors",
+            "creditflow.warehouse.dbt_process",
+            str(results),
+            str(logs / "dbt.log"),
             "--no-version-check",
-            "--log-format-file",
-            "json",
-            "--log-level-file",
-            "info",
-            "--log-path",
-            str(home / "logs"),
             *command.split(),
             "--project-dir",
             str(project),
@@ -133,7 +138,7 @@ def run(settings: Settings, command: str, arguments: Sequence[str] = (), *, fold
             str(target),
             *arguments,
         ],
-        env=environment(settings),
+        env=environment(settings, in_place),
         cwd=home,
         capture_output=True,
         text=True,

@@ -16,6 +16,19 @@
     {%- endif -%}
 {%- endmacro %}
 
+{# Do something and look at no answer: dbt builds a table of every answer it fetches, even of none. Several statements at once
+   are one message to the server. #}
+{% macro execute_only(statements) -%}
+    {% call statement('executed', fetch_result=False) -%}
+        {{ statements }}
+    {%- endcall %}
+{%- endmacro %}
+
+{# Whether this warehouse was built before with exactly this code, its contracts compared and its columns in place. #}
+{% macro code_is_in_place() -%}
+    {{ return(env_var('CREDITFLOW_CODE_IN_PLACE', 'no') == 'yes') }}
+{%- endmacro %}
+
 {# A real, unlogged table from a query; distributed by `key` where the engine distributes. #}
 {% macro create_unlogged_as(relation, key, sql) -%}
     {%- if is_distributed() and key %}
@@ -30,7 +43,7 @@
 
 {# dbt opens no transaction for statements that only ask or prepare; ours belong to the same one as the rest. #}
 {% macro open_transaction() -%}
-    {% call statement('open_transaction', auto_begin=true) -%}
+    {% call statement('open_transaction', fetch_result=False, auto_begin=true) -%}
         select 1
     {%- endcall %}
 {%- endmacro %}

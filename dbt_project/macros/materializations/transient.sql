@@ -8,14 +8,15 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {%- do open_transaction() -%}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {%- do run_query('drop table if exists ' ~ table) -%}
+    {%- do execute_only('drop table if exists ' ~ table) -%}
     {% call statement('main') -%}
         {{ create_unlogged_as(table, config.meta_get('distributed_by'), sql) }}
     {%- endcall %}
+    {%- set finishing = ['analyze ' ~ table] -%}
     {%- for index in config.meta_get('indexes', []) -%}
-        {%- do run_query('create index on ' ~ table ~ ' ' ~ index) -%}
+        {%- do finishing.insert(0, 'create index on ' ~ table ~ ' ' ~ index) -%}
     {%- endfor -%}
-    {%- do run_query('analyze ' ~ table) -%}
+    {%- do execute_only(finishing | join(';\n')) -%}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}

@@ -38,16 +38,20 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {%- do open_transaction() -%}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {%- do get_assert_columns_equivalent(sql) -%}
+    {%- if is_new or not code_is_in_place() -%}
+        {%- do get_assert_columns_equivalent(sql) -%}
+    {%- endif -%}
 
     {%- if is_new -%}
         {%- do run_query(versioned_ddl(table)) -%}
         {%- do distribute(table, shard_key) -%}
     {%- else -%}
-        {%- do versioned_evolve(table) -%}
-        {%- do run_query('delete from ' ~ table ~ ' where known_from_build = ' ~ build) -%}
-        {%- do run_query(
-            'update ' ~ table ~ ' set known_to_build = ' ~ open_build() ~ ' where known_to_build = ' ~ build
+        {%- if not code_is_in_place() -%}
+            {%- do versioned_evolve(table) -%}
+        {%- endif -%}
+        {%- do execute_only(
+            'delete from ' ~ table ~ ' where known_from_build = ' ~ build ~ ';\n'
+            ~ 'update ' ~ table ~ ' set known_to_build = ' ~ open_build() ~ ' where known_to_build = ' ~ build
         ) -%}
     {%- endif -%}
     {%- set is_first = is_new or run_query('select 1 from ' ~ table ~ ' limit 1').rows | length == 0 -%}
@@ -60,30 +64,31 @@
                 {{ sql }}
             ) as q
         {%- endcall %}
-        {%- for index in versioned_indexes(table, key) -%}
-            {%- do run_query(index) -%}
-        {%- endfor -%}
-        {%- do run_query('analyze ' ~ table) -%}
+        {%- do execute_only((versioned_indexes(table, key) + ['analyze ' ~ table]) | join(';\n')) -%}
     {%- else -%}
-        {%- do run_query('drop table if exists ' ~ stage) -%}
+        {%- do execute_only('drop table if exists ' ~ stage) -%}
         {%- set rows -%}
             select {{ versioned_hash('q', columns, provenance) }} as row_hash, q.{{ columns | join(', q.') }}
             from (
                 {{ sql }}
             ) as q
         {%- endset -%}
-        {% call statement('stage') -%}
+        {% call statement('stage', fetch_result=False) -%}
             {{ create_unlogged_as(stage, shard_key, rows) }}
         {%- endcall %}
         {%- set staged = load_result('stage').response.rows_affected -%}
+        {%- set closing = [] -%}
         {%- if staged > 0 -%}
-            {%- do run_query('analyze ' ~ stage) -%}
+            {%- do closing.append('analyze ' ~ stage) -%}
         {%- endif -%}
         {%- if not keep_first and (staged > 0 or scope) -%}
-            {%- do run_query(versioned_close(table, stage, key, build)) -%}
+            {%- do closing.append(versioned_close(table, stage, key, build)) -%}
             {%- if scope -%}
-                {%- do run_query(versioned_close_scope(table, stage, key, build, ref(scope), scope_column)) -%}
+                {%- do closing.append(versioned_close_scope(table, stage, key, build, ref(scope), scope_column)) -%}
             {%- endif -%}
+        {%- endif -%}
+        {%- if closing -%}
+            {%- do execute_only(closing | join(';\n')) -%}
         {%- endif -%}
         {% call statement('main') -%}
             insert into {{ table }} (row_hash, known_from_build, known_to_build, {{ columns | join(', ') }})
@@ -97,10 +102,8 @@
                     and t.known_to_build = {{ open_build() }}
             )
         {%- endcall %}
-        {%- do run_query('drop table ' ~ stage) -%}
-        {%- if load_result('main').response.rows_affected > 50000 -%}
-            {%- do run_query('analyze ' ~ table) -%}
-        {%- endif -%}
+        {%- set analyzed = ';\nanalyze ' ~ table if load_result('main').response.rows_affected > 50000 else '' -%}
+        {%- do execute_only('drop table ' ~ stage ~ analyzed) -%}
     {%- endif -%}
 
     {%- if is_new -%}
