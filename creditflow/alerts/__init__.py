@@ -10,7 +10,7 @@ Promises
 
 from __future__ import annotations
 
-from creditflow.alerts.facts import BatchFact, DepartmentFact, NightFacts, night_facts
+from creditflow.alerts.facts import BatchFact, DepartmentFact, NightFacts, SilentFact, night_facts
 from creditflow.alerts.messages import Message, alarms, digest
 from creditflow.alerts.sending import AlertError, MailServer, Targets, configured, send
 
@@ -21,6 +21,7 @@ __all__ = [
     "MailServer",
     "Message",
     "NightFacts",
+    "SilentFact",
     "Targets",
     "alarms",
     "configured",

@@ -2,7 +2,8 @@
 
 Promises
 - Only counts, states and reasons that are meant for people are read; never a row of a department.
-- A department that was due and of which nothing is known counts as late: silence is not good news.
+- A department that was due and of which nothing is known counts as late, and a feed that came steadily and stopped is
+  told beside it: silence is not good news.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from psycopg2.extras import RealDictCursor
 
 from creditflow.ops.database import transaction
-from creditflow.quality.issues import NOTES
+from creditflow.quality.issues import NOTES, SILENT
 from creditflow.settings import Settings
 
 
@@ -24,6 +25,16 @@ class BatchFact:
     batch_id: str
     feed: str
     rows: int
+    reason_zh: str
+    reason_en: str
+
+
+@dataclass(frozen=True)
+class SilentFact:
+    """A feed that came steadily and fell silent. since: the day on which that was noticed."""
+
+    feed: str
+    since: dt.date
     reason_zh: str
     reason_en: str
 
@@ -43,6 +54,7 @@ class DepartmentFact:
     rows_accepted: int = 0
     rows_rejected: int = 0
     held: tuple[BatchFact, ...] = ()
+    silent: tuple[SilentFact, ...] = ()
     issues_opened: int = 0
     issues_open: int = 0
     issues_overdue: int = 0
@@ -76,13 +88,25 @@ def night_facts(settings: Settings, as_of: dt.date) -> NightFacts:
         for line in cursor.fetchall():
             fact = BatchFact(line["batch_id"], line["feed"], line["rows"], line["zh"] or "", line["en"] or "")
             held.setdefault(line["department"], []).append(fact)
+        cursor.execute(
+            "select department, feed, opened_on, message_zh, message_en from quality.issue"
+            " where rule_id = %s and state <> 'closed' order by department, feed",
+            (SILENT,),
+        )
+        silent: dict[str, list[SilentFact]] = {}
+        for line in cursor.fetchall():
+            told = SilentFact(line["feed"], line["opened_on"], line["message_zh"], line["message_en"])
+            silent.setdefault(line["department"], []).append(told)
         cursor.execute(_INCIDENTS, {"as_of": as_of, "notes": list(NOTES)})
         incidents = tuple((line["department"], line["zh"], line["en"]) for line in cursor.fetchall())
         cursor.execute(
             "select record from quality.issue where rule_id = 'CALENDAR-YEAR' and state <> 'closed' order by record"
         )
         years = tuple(line["record"] for line in cursor.fetchall())
-    departments = tuple(DepartmentFact(**line, held=tuple(held.get(line["code"], ()))) for line in rows)
+    departments = tuple(
+        DepartmentFact(**line, held=tuple(held.get(line["code"], ())), silent=tuple(silent.get(line["code"], ())))
+        for line in rows
+    )
     return NightFacts(as_of, departments, incidents, years)
 
 

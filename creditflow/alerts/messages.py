@@ -114,7 +114,7 @@ def digest(facts: NightFacts) -> Message:
 
 
 def alarms(facts: NightFacts, *, closed: bool = True) -> list[Message]:
-    """What cannot wait for the morning: nothing arrived at all, or a department of importance 1 is held or late.
+    """What cannot wait for the morning: nothing arrived at all, or a department of importance 1 is held, late or silent.
 
     closed: the cut-off has passed. Before it, a department of which nothing is known yet may still come: it is alarmed
     about only when its intake itself ended late or failed.
@@ -140,6 +140,10 @@ def alarms(facts: NightFacts, *, closed: bool = True) -> list[Message]:
             found.append(
                 _alarm(f"alarm/{day}/{item.code}/late", f"{item.name_zh}：数据未到", f"{item.name_en}: late", zh, en)
             )
+        for one in item.silent:
+            zh, en = f"{one.feed}：{one.reason_zh}", f"{one.feed}: {one.reason_en}"
+            key = f"alarm/silent/{item.code}/{one.feed}/{one.since.isoformat()}"
+            found.append(_alarm(key, f"{item.name_zh}：数据项久无报送", f"{item.name_en}: a feed fell silent", zh, en))
         for batch in item.held:
             zh = f"批次 {batch.batch_id}（{batch.feed}，{batch.rows:,} 行）整批暂扣：{batch.reason_zh or '见质量网站'}"
             en = f"batch {batch.batch_id} ({batch.feed}, {batch.rows:,} rows) is held: {batch.reason_en or 'see the quality site'}"
@@ -188,6 +192,12 @@ def _department_lines(item: DepartmentFact) -> Iterator[_Line]:
     if _late(item):
         zh, en = _late_words(item)
         yield _Line(1, f"{item.name_zh}：{zh}", f"{item.name_en}: {en}")
+    for one in item.silent:
+        yield _Line(
+            1,
+            f"{item.name_zh}：{one.feed} {mask_text(one.reason_zh)}，请联系该部门数据专员",
+            f"{item.name_en}: {one.feed}: {mask_text(one.reason_en)}; call its data officer",
+        )
     for batch in item.held:
         yield _Line(
             2,

@@ -33,6 +33,7 @@ from creditflow.ops.batches import (
 from creditflow.ops.database import Connection, transaction
 from creditflow.ops.keys import hold_keys
 from creditflow.readers import ReadError, Section, read, reason
+from creditflow.readers.answers import answered
 from creditflow.registry import Registry
 from creditflow.settings import Settings
 
@@ -105,6 +106,7 @@ class _Landing:
         self._manifest = read_manifest(settings, batch["archive_path"])
         self._reasons: list[dict[str, Any]] = []
         self._tally = Tally()
+        self._merged = 0
         keys = settings.keys()
         hold_keys(conn, keys)
         self._delivered = Delivered(
@@ -134,6 +136,7 @@ class _Landing:
         if not self._overrule:
             self._control_totals()
         self._tell_cut_columns()
+        self._tell_merged()
         held = bool(self._reasons)
         if held:
             drop_work_table(self._conn, batch_id)
@@ -176,7 +179,8 @@ class _Landing:
                 f"the archived file {self._batch['archive_path']} is damaged (SHA-256): restore it from the backup",
             )
 
-    def _copy_section(self, section: Section) -> None:
+    def _copy_section(self, sent: Section) -> None:
+        section, merged = answered(sent)
         self._tell_headings(section)
         writer = RowWriter(self._delivered, section)
         source = _Source(writer.chunks())
@@ -190,6 +194,7 @@ class _Landing:
             raise source.failure
         if cursor.rowcount != self._tally.rows - before:
             raise RuntimeError(f"{self._tally.rows - before} rows were read, {cursor.rowcount} were copied")
+        self._merged += len(merged)
 
     # --- the delivery as a whole -----------------------------------------------------------------------------------
 
@@ -205,7 +210,8 @@ class _Landing:
             )
         declared = self._batch["declared_rows"]
         unread = any(entry["code"] != "control_sha256" for entry in self._reasons)
-        if declared is not None and declared != self._tally.rows and not unread:
+        read = self._tally.rows
+        if declared is not None and declared not in (read, read + self._merged) and not unread:
             self._reasons.append(
                 reason(
                     "control_rows",
@@ -255,6 +261,16 @@ class _Landing:
                 "INTAKE-ENCODING",
                 "文件为 GB18030 编码，已按此读取",
                 "the file was read as GB18030, as its bytes say",
+                [],
+            )
+
+    def _tell_merged(self) -> None:
+        if self._merged:
+            rows, lines = self._tally.rows, self._tally.rows + self._merged
+            self._incident(
+                "INTAKE-ANSWER-LINES",
+                f"退回表 {lines} 行按退回行号合并为 {rows} 条记录",
+                f"{lines} lines of a return workbook answer {rows} returned rows and were merged",
                 [],
             )
 

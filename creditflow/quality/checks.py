@@ -15,6 +15,8 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from creditflow.readers.answers import DISPUTED
+
 BLANKS = " \t\r\n\v\f\u3000\u00a0\u200b\ufeff"
 """Characters that do not make a value: spaces of all widths, line ends, byte-order marks (page 01, R01)."""
 
@@ -786,6 +788,14 @@ class AnswersReturn(Check):
         return f"case when {answering} then w.row_no not in (select row_no from work.gate_foreign) end"
 
 
+class OneAnswer(Check):
+    """The lines that answer one returned row do not contradict each other (the reader merged them where they agree)."""
+
+    def sql(self, row: Row) -> str:
+        """Never null."""
+        return f"({row.own('disputed', f'r.extra ->> {literal(DISPUTED)}')} is null)"
+
+
 class SameSubject(Check):
     """A record keeps its subject: the same record key never came with another subject's code."""
 
@@ -1095,6 +1105,7 @@ CHECKS: dict[str, type[Check]] = {
     "one_version": OneVersionOfRecord,
     "one_decision_per_number": OneDecisionPerNumber,
     "answers_return": AnswersReturn,
+    "one_answer": OneAnswer,
     "same_subject": SameSubject,
     "name_in_register": NameInRegister,
     "active_in_register": ActiveInRegister,

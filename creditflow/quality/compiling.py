@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from creditflow.quality.checks import Row, array, identifier_sql, literal
-from creditflow.quality.issues import RETURN_BATCH_HEADING
 from creditflow.quality.returns import answer_faults_sql
 from creditflow.quality.rulebook import Rule, RuleBook
+from creditflow.readers.answers import BATCH_HEADING
 from creditflow.registry import Feed, Filter, Kind, Registry
 
 REPEATED_KEY = "work.gate_repeated_key"
@@ -123,7 +123,7 @@ def _cross_rows(row: Row, work: str, department: str) -> list[str]:
         statements.append(f"truncate {FOREIGN}")
         # row 0 marks the delivery as a corrected workbook
         statements.append(
-            f"insert into {FOREIGN} select 0 where exists (select from {work} where extra ? {literal(RETURN_BATCH_HEADING)})"
+            f"insert into {FOREIGN} select 0 where exists (select from {work} where extra ? {literal(BATCH_HEADING)})"
             f" union all select row_no from ({answer_faults_sql(work, literal(department), literal(row.kind.name))}) f"
         )
     if row.needs_repeats:

@@ -11,9 +11,10 @@ Promises
   document number and party; a party is never guessed from a name alone where the kind has a document number.
 - A deadline in a year without a published calendar is unknown (due_on is null), and that opens an issue of its own.
 
-What opens issues: rows that break a rule of severity reject or flag; held batches; late departments; months without
-records and without zero declaration; incidents of a delivery (forbidden or undeclared columns and the like; notes on how
-it was read are no issues); a working-day calendar that is missing for next year.
+What opens issues: rows that break a rule of severity reject or flag; held batches; late departments; feeds that came
+steadily and fell silent; months without records and without zero declaration; incidents of a delivery (forbidden or
+undeclared columns and the like; notes on how it was read are no issues); a working-day calendar that is missing for next
+year.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from psycopg2.extras import execute_values
 from creditflow.ops.database import advisory_lock, transaction
 from creditflow.quality.indicators import DECISION_KINDS, OUTCOME_FINGERPRINT, measure_batches, rule_words
 from creditflow.quality.rulebook import Rule
+from creditflow.readers.answers import BATCH_HEADING, ROW_HEADING
 from creditflow.registry import Kind, Registry
 from creditflow.settings import Settings
 
@@ -37,16 +39,14 @@ DEFAULT_DUE_DAYS = 3
 CALENDAR_FROM = (11, 1)
 """Month and day from which next year's working-day calendar must be there (domain page 09 section 6)."""
 
-RETURN_BATCH_HEADING = "退回批次"
-RETURN_ROW_HEADING = "退回行号"
-
 LATE = "ARRIVAL-LATE"
 FAILED = "ARRIVAL-FAILED"
+SILENT = "ARRIVAL-SILENT"
 ZERO = "ZERO-DECLARATION"
 CALENDAR = "CALENDAR-YEAR"
 HELD = "BATCH-HELD"
 
-NOTES = ("INTAKE-ENCODING", "INTAKE-OCR-HEADING")
+NOTES = ("INTAKE-ENCODING", "INTAKE-OCR-HEADING", "INTAKE-ANSWER-LINES")
 """Incidents that only say how a delivery was read: nobody must mend anything."""
 
 
@@ -317,9 +317,9 @@ def _find_better_rows(cursor: Cursor, kind: Kind) -> None:
 
 def _answers(extra: str) -> tuple[str, str]:
     """SQL of batch and row that a row answers, when it came back in a return workbook."""
-    number = f"{extra}->>'{RETURN_ROW_HEADING}'"
+    number = f"{extra}->>'{ROW_HEADING}'"
     return (
-        f"{extra}->>'{RETURN_BATCH_HEADING}'",
+        f"{extra}->>'{BATCH_HEADING}'",
         f"case when {number} ~ '^[0-9]+$' and length({number}) < 10 then ({number})::integer end",
     )
 
@@ -365,7 +365,7 @@ def _stage_candidates(cursor: Cursor, kind: Kind, parts: _Parts) -> None:
             where b.kind = %(kind)s
               and ({landed["document"]} in (select document from wanted where kind = %(kind)s)
                    or {landed["party"]} in (select party from wanted where kind = %(kind)s and document_suspect)
-                   or l.extra ? '{RETURN_BATCH_HEADING}');
+                   or l.extra ? '{BATCH_HEADING}');
             """,
             parameters,
         )
@@ -484,6 +484,33 @@ cross join lateral (
       and case f.rule_id when '{LATE}' then a.state = 'arrived' else a.state in ('arrived', 'nothing_new') end
     order by a.as_of limit 1
 ) n;
+
+-- Feeds that came steadily (five gaps known) and bring nothing for more than twice the longest of their last ten gaps, in
+-- working days; the next delivery ends it. A year without a published calendar says nothing.
+create temp table feed_silence on commit drop as
+with came as (
+    select b.department, b.feed, b.as_of as day, c.span, c.workday_no, lead(b.as_of) over feed as next_day,
+           c.workday_no - lag(c.workday_no) over feed as gap
+    from (select distinct department, feed, as_of from ops.batch where as_of <= (select as_of from quality.issue_clock)) b
+    join ops.department d on d.department = b.department and not d.external
+    join ops.calendar_workday c on c.day = b.as_of
+    window feed as (partition by b.department, b.feed order by b.as_of)
+), steady as (
+    select *, greatest(max(gap) over lately, 1) as longest, count(gap) over lately as gaps
+    from came
+    window lately as (partition by department, feed order by day rows between 9 preceding and current row)
+)
+select u.department, u.feed, s.day as on_date, u.next_day, u.longest, 2 * u.longest + 1 as silent_days
+from steady u
+join ops.calendar_workday s on s.span = u.span and s.is_workday and s.workday_no = u.workday_no + 2 * u.longest + 1
+where u.gaps >= 5 and s.day < coalesce(u.next_day, (select as_of + 1 from quality.issue_clock));
+insert into department_fault
+select on_date, department, '{SILENT}', feed, '', 'late',
+       format('连续 %s 个工作日没有新数据，往常最多间隔 %s 个工作日', silent_days, longest),
+       format('nothing new for %s working days; so far at most %s lay between deliveries', silent_days, longest)
+from feed_silence;
+insert into department_good
+select next_day, department, '{SILENT}', feed, '', 'late' from feed_silence where next_day is not null;
 
 -- Incidents of no delivery in particular: over in the next night without them.
 insert into department_fault

@@ -3,8 +3,9 @@
 Promises
 - One workbook (XLSX) and one JSON twin per department and delivery under home/returns/<department>/<as_of>/, the same
   bytes whenever it is written again for the same verdicts.
-- The rows are the department's own, read again from the archive by their physical number, under the Chinese headings of
-  the kind, so that the corrected workbook goes back in as it is: by `creditflow drop` or on the department's channel.
+- One line for each fault: the department's own row, read again from the archive by its physical number under the
+  Chinese headings of the kind, the field at fault marked. The corrected workbook goes back in as it is, by `creditflow
+  drop` or on the department's channel; the lines of one row become one row again (`readers.answers`).
 - No personal number is in it: the cell holds the ciphertext under the format ****** and means the same number when it
   comes back; a number that is itself wrong is left out and asked for again.
 - Department text is hostile: no cell is ever a formula, in this program or after an edit in a spreadsheet.
@@ -37,9 +38,10 @@ from creditflow.identity.normal import normal_code
 from creditflow.identity.persons import PersonKeys
 from creditflow.ops.database import advisory_lock, transaction
 from creditflow.quality.indicators import rule_words
-from creditflow.quality.issues import DEFAULT_DUE_DAYS, RETURN_BATCH_HEADING, RETURN_ROW_HEADING
+from creditflow.quality.issues import DEFAULT_DUE_DAYS
 from creditflow.quality.rulebook import Rule
 from creditflow.readers import ReadError, read
+from creditflow.readers.answers import BATCH_HEADING, DISPUTED, MARKS_HEADING, ROW_HEADING, answered, cell_marks
 from creditflow.registry import Column, Department, Feed, Kind, Registry, shape_of
 from creditflow.settings import Settings
 
@@ -47,16 +49,21 @@ SUMMARY_SHEET, ROWS_SHEET, LISTS_SHEET = "汇总", "退回明细", "代码表"
 OPERATION_HEADING = "操作标识"
 GUIDE = (
     ("退回序号", 8),
-    (RETURN_BATCH_HEADING, 24),
-    (RETURN_ROW_HEADING, 9),
+    (BATCH_HEADING, 24),
+    (ROW_HEADING, 9),
     ("规则编号", 24),
     ("问题字段", 18),
     ("问题说明", 40),
     ("整改要求", 44),
     ("建议值", 22),
     ("整改期限", 12),
+    (MARKS_HEADING, None),
 )
-"""Headings beside the data, with column widths; sources/_layouts.yml knows them, so a reader takes them for what they are."""
+"""Headings beside the data, with column widths (None: hidden); sources/_layouts.yml knows them, so a reader takes them
+for what they are."""
+
+MAX_LINES = 500_000
+"""Lines of a workbook: below what a sheet holds and what a reader opens again. The twin has all."""
 
 RAW_HEADING = "原行内容"
 UNKNOWN_DATE = "未知（该年工作日历尚未发布）"
@@ -83,12 +90,14 @@ class Fault:
 @dataclass(frozen=True)
 class OwnRow:
     """A row as the department sent it. values: by canonical column; others: by the department's own heading, where the
-    heading is no column by itself; raw: the cells as one text, for a row that does not fit its headings."""
+    heading is no column by itself; raw: the cells as one text, for a row that does not fit its headings; disputed: the
+    headings that lines of one returned row contradicted each other about."""
 
     values: dict[str, str] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
     operation: str = ""
     raw: str = ""
+    disputed: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,10 +124,6 @@ class Return:
     rows: tuple[ReturnedRow, ...]
     due: Mapping[int, dt.date | None]
     lists: Mapping[str, tuple[str, ...]]
-
-    def due_on(self, row: ReturnedRow) -> dt.date | None:
-        """The nearest deadline of a row; None when it is unknown."""
-        return self.due.get(min((fault.due_days for fault in row.faults), default=DEFAULT_DUE_DAYS))
 
     @property
     def faults(self) -> int:
@@ -252,15 +257,15 @@ def own_rows(settings: Settings, feed: Feed, batch: Mapping[str, Any], row_nos: 
     found: dict[int, OwnRow] = {}
     if not wanted:
         return found
-    last = max(wanted)
     try:
         manifest = read_manifest(settings, batch["archive_path"])
         with open_data(settings, batch["archive_path"]) as stream:
-            for section in read(stream, feed, manifest["stored_format"], manifest["stored_encoding"]):
+            for sent in read(stream, feed, manifest["stored_format"], manifest["stored_encoding"]):
+                section, _ = answered(sent)
                 for number, cells in section.rows:
                     if number in wanted:
                         found[number] = _own_row(feed, section.cells, section.headings.targets, cells)
-                    if number >= last:
+                    if len(found) == len(wanted):
                         return found
     except (ArchiveError, ReadError, FileNotFoundError):
         return found
@@ -270,6 +275,7 @@ def own_rows(settings: Settings, feed: Feed, batch: Mapping[str, Any], row_nos: 
 def _own_row(feed: Feed, names: Sequence[str], targets: Sequence[str | None], cells: Sequence[str]) -> OwnRow:
     if len(cells) != len(names):
         return OwnRow(raw=" | ".join(cells))
+    disputed = cells[names.index(DISPUTED)] if DISPUTED in names else ""
     values: dict[str, str] = {}
     others: dict[str, str] = {}
     operation = ""
@@ -288,7 +294,7 @@ def _own_row(feed: Feed, names: Sequence[str], targets: Sequence[str | None], ce
             others[name.strip()] = cell
         else:
             values.setdefault(target, cell)
-    return OwnRow(values, others, operation)
+    return OwnRow(values, others, operation, disputed=disputed)
 
 
 def _from_payload(payload: Mapping[str, Any] | None) -> OwnRow:
@@ -371,37 +377,34 @@ def _may_be_personal(code: str) -> bool:
 
 
 def twin_bytes(one: Return) -> bytes:
-    """The JSON twin: the same rows and faults for a program. Personal numbers are masked, not enciphered."""
+    """The JSON twin: the same faults for a program, one entry each. Personal numbers are masked, not enciphered."""
     batch = one.batch
-    rows = []
+    faults = []
     for row in one.rows:
-        due = one.due_on(row)
-        rows.append(
-            {
-                "batch_id": batch["batch_id"],
-                "row_no": row.row_no,
-                "record_id": row.record_key,
-                "severity": row.verdict,
-                "due_at": due.isoformat() if due else None,
-                "suggestion": row.suggestion,
-                "faults": [
-                    {
-                        "rule_id": fault.rule_id,
-                        "return_code": fault.return_code,
-                        "severity": fault.severity,
-                        "field": fault.column or None,
-                        "field_code": one.kind.by_name[fault.column].code if fault.column else None,
-                        "value_masked": _masked(one.kind, fault.column, row.own),
-                        "message_zh": fault.reason_zh,
-                        "message_en": fault.reason_en,
-                        "remedy_zh": fault.remedy_zh,
-                        "remedy_en": fault.remedy_en,
-                    }
-                    for fault in row.faults
-                ],
-                "values": {name: _masked(one.kind, name, row.own) for name in row.own.values},
-            }
-        )
+        values = {name: _masked(one.kind, name, row.own) for name in row.own.values}
+        for fault in row.faults:
+            due = one.due.get(fault.due_days)
+            faults.append(
+                {
+                    "batch_id": batch["batch_id"],
+                    "row_no": row.row_no,
+                    "record_id": row.record_key,
+                    "rule_id": fault.rule_id,
+                    "return_code": fault.return_code,
+                    "severity": fault.severity,
+                    "verdict": row.verdict,
+                    "field": fault.column or None,
+                    "field_code": one.kind.by_name[fault.column].code if fault.column else None,
+                    "value_masked": values.get(fault.column),
+                    "message_zh": fault.reason_zh,
+                    "message_en": fault.reason_en,
+                    "remedy_zh": fault.remedy_zh,
+                    "remedy_en": fault.remedy_en,
+                    "suggestion": _suggested(row, fault),
+                    "due_at": due.isoformat() if due else None,
+                    "values": values,
+                }
+            )
     default = one.due.get(DEFAULT_DUE_DAYS)
     document = {
         "batch_id": batch["batch_id"],
@@ -419,9 +422,15 @@ def twin_bytes(one: Return) -> bytes:
             for name in ("read", "accepted", "rejected", "held", "out_of_scope", "duplicate")
         },
         "reasons": [{key: item[key] for key in ("code", "zh", "en") if key in item} for item in batch["reasons"]],
-        "rows": rows,
+        "faults": faults,
     }
     return (json.dumps(document, ensure_ascii=False, indent=1, sort_keys=False) + "\n").encode()
+
+
+def _suggested(row: ReturnedRow, fault: Fault) -> str | None:
+    """The value the gate thinks was meant in the field at fault."""
+    suggestion = row.suggestion or {}
+    return suggestion.get("value") if fault.column and suggestion.get("field") == fault.column else None
 
 
 def _masked(kind: Kind, name: str, own: OwnRow) -> str | None:
@@ -437,7 +446,7 @@ def _masked(kind: Kind, name: str, own: OwnRow) -> str | None:
 
 
 def workbook_bytes(one: Return, protect: PersonKeys) -> bytes:
-    """The workbook: summary, faulty rows, code lists."""
+    """The workbook: summary, one line for each fault, code lists."""
     target = io.BytesIO()
     book = xlsxwriter.Workbook(
         target, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
@@ -517,6 +526,8 @@ class _Summary:
         self.say("文件", batch["file"])
         self.say("报送时间", batch["delivered_at"].strftime("%Y-%m-%d %H:%M"))
         self.say("退回日期", one.as_of.isoformat())
+        if one.faults > MAX_LINES:
+            self.say("说明", f"共 {one.faults:,} 处问题，本表只列前 {MAX_LINES:,} 处；全部见同名 JSON 文件。")
         if len(days) > 1:
             self.say("整改期限", "见“退回明细”各行")
         else:
@@ -575,9 +586,11 @@ class _Summary:
 _STATES = {"accepted": "已接收", "partly_accepted": "部分接收", "held": "整批暂扣", "refused": "整批退回"}
 
 _HOW_TO = (
-    "在“退回明细”中直接修改红色单元格；有下拉列表的请从列表中选取。",
-    "不要改动灰色的“退回批次”“退回行号”两列：系统凭它们核对并自动销号；其余灰色列仅供参考。",
-    "不需要再次报送的行请整行删除；请勿在本表中添加其他数据，新增数据请按平时渠道报送。",
+    "“退回明细”一行说明一处问题：请在该行直接修改红色单元格；有下拉列表的请从列表中选取。",
+    "同一条记录有几处问题就占几行（退回行号相同）：各行的修改由系统自动合并，改在哪一行都算。",
+    "同一单元格在几行中改成不同内容的，无法判断以哪个为准，该记录各行均退回。",
+    "不要改动灰色的“退回批次”“退回行号”两列，也不要删除隐藏的“核对码”列：系统凭它们核对、合并并自动销号；其余灰色列仅供参考。",
+    "不需要再次报送的记录，请删除它的所有行；请勿在本表中添加其他数据，新增数据请按平时渠道报送。",
     f"个人证件号码显示为 {HIDDEN}，保持不动即沿用原号码；证件号码本身有误的单元格已清空，请重新填写。",
     "保存后按平时渠道报送本文件，或交市信用办导入；校验通过后问题自动关闭。",
 )
@@ -588,7 +601,7 @@ _HOW_TO_BATCH = (
 
 
 class _Rows:
-    """The second sheet: the department's own rows, marked."""
+    """The second sheet: the department's own rows, one line for each fault, marked."""
 
     def __init__(self, one: Return, book: Any, styles: _Styles, protect: PersonKeys) -> None:
         self.one, self.styles, self.protect = one, styles, protect
@@ -598,13 +611,18 @@ class _Rows:
         self.raw = any(row.own.raw for row in one.rows)
         self.first = len(GUIDE) + 1
         self.places = {column.name: self.first + at for at, column in enumerate(self.columns)}
+        self.headings = [OPERATION_HEADING, *(column.zh for column in self.columns), *self.others]
 
     def write(self) -> None:
-        """Headings, rows, drop-down lists."""
+        """Headings, lines, drop-down lists."""
         self._headings()
+        line = 0
         for number, row in enumerate(self._merged(), 1):
-            self._row(number, row)
-        self._choices(len(self.one.rows))
+            for place, fault in enumerate(row.faults, 1):
+                if line < MAX_LINES:
+                    line += 1
+                    self._line(line, f"{number}-{place}" if len(row.faults) > 1 else str(number), row, fault)
+        self._choices(line)
         self.sheet.freeze_panes(1, 3)
         self.sheet.set_landscape()
         self.sheet.set_paper(9)
@@ -620,64 +638,70 @@ class _Rows:
 
     def _headings(self) -> None:
         for at, (heading, width) in enumerate(GUIDE):
-            self.sheet.set_column(at, at, width)
+            self.sheet.set_column(at, at, width, None, {"hidden": width is None})
             self.sheet.write_string(0, at, heading, self.styles.guide_heading)
-        self.sheet.write_string(0, len(GUIDE), OPERATION_HEADING, self.styles.heading)
-        for column, at in zip(self.columns, self.places.values(), strict=True):
+        for at, heading in enumerate(self.headings, len(GUIDE)):
+            self.sheet.write_string(0, at, heading, self.styles.heading)
+        for column, at in self._columns():
             self.sheet.set_column(at, at, 24 if column.type in ("text", "uscc", "document_no") else 16)
-            self.sheet.write_string(0, at, column.zh, self.styles.heading)
-        after = self.first + len(self.columns)
-        for at, name in enumerate(self.others, after):
-            self.sheet.write_string(0, at, name, self.styles.heading)
         if self.raw:
-            self.sheet.write_string(0, after + len(self.others), RAW_HEADING, self.styles.guide_heading)
+            self.sheet.write_string(0, len(GUIDE) + len(self.headings), RAW_HEADING, self.styles.guide_heading)
 
-    def _row(self, number: int, row: ReturnedRow) -> None:
+    def _columns(self) -> Iterable[tuple[Column, int]]:
+        return zip(self.columns, self.places.values(), strict=True)
+
+    def _line(self, line: int, number: str, row: ReturnedRow, fault: Fault) -> None:
+        """One fault. What its row holds is the same on all lines of the row; only the mark differs."""
         one, sheet, styles = self.one, self.sheet, self.styles
-        due = one.due_on(row)
-        suggestion = row.suggestion or {}
-        column = one.kind.by_name.get(suggestion.get("field", ""))
+        wrong = {item.column for item in row.faults}
+        shown = {
+            column.name: shown_value(
+                column, row.own.values.get(column.name, ""), self.protect, at_fault=column.name in wrong
+            )
+            for column in self.columns
+        }
+        others = [
+            shown_value(None, row.own.others.get(name, ""), self.protect, at_fault=False)[0] for name in self.others
+        ]
+        written = [_operation(row), *(text for text, _ in shown.values()), *others]
+        due = one.due.get(fault.due_days)
+        disputed = row.own.disputed if not fault.column else ""
         guide = (
-            str(number),
+            number,
             one.batch["batch_id"],
             str(row.row_no),
-            "\n".join(fault.rule_id for fault in row.faults),
-            "\n".join(one.kind.by_name[fault.column].zh if fault.column else "整行" for fault in row.faults),
-            "\n".join(fault.reason_zh for fault in row.faults),
-            "\n".join(fault.remedy_zh for fault in row.faults),
-            f"{column.zh}：{suggestion['value']}" if column is not None and "value" in suggestion else "",
+            fault.rule_id,
+            disputed or (one.kind.by_name[fault.column].zh if fault.column else "整行"),
+            f"{fault.reason_zh}：{disputed}" if disputed else fault.reason_zh,
+            fault.remedy_zh,
+            _suggested(row, fault) or "",
             due.isoformat() if due else UNKNOWN_DATE,
+            cell_marks(self.headings, written),
         )
         for at, text in enumerate(guide):
-            sheet.write_string(number, at, text, styles.guide)
-        sheet.write_string(number, len(GUIDE), _operation(row), styles.text)
-        faults: dict[str, list[Fault]] = {}
-        for fault in row.faults:
-            faults.setdefault(fault.column, []).append(fault)
-        for column in self.columns:
-            self._cell(number, column, row.own.values.get(column.name, ""), faults.get(column.name, []))
-        for at, name in enumerate(self.others, self.first + len(self.columns)):
-            text, _ = shown_value(None, row.own.others.get(name, ""), self.protect, at_fault=False)
-            sheet.write_string(number, at, text, styles.cell(text, at_fault=False))
+            sheet.write_string(line, at, text, styles.guide)
+        sheet.write_string(line, len(GUIDE), written[0], styles.text)
+        for column, at in self._columns():
+            marked = column.name == fault.column or column.zh in disputed.split("、")
+            self._cell(line, at, column, shown[column.name], fault if marked else None)
+        for at, text in enumerate(others, self.first + len(self.columns)):
+            sheet.write_string(line, at, text, styles.cell(text, at_fault=False))
         if self.raw:
             text = mask_text(row.own.raw)
-            sheet.write_string(
-                number, self.first + len(self.columns) + len(self.others), text, styles.cell(text, at_fault=False)
-            )
+            sheet.write_string(line, len(GUIDE) + len(self.headings), text, styles.cell(text, at_fault=False))
 
-    def _cell(self, number: int, column: Column, value: str, faults: Sequence[Fault]) -> None:
-        at = self.places[column.name]
-        text, hidden = shown_value(column, value, self.protect, at_fault=bool(faults))
+    def _cell(self, line: int, at: int, column: Column, shown: tuple[str, bool], fault: Fault | None) -> None:
+        text, hidden = shown
         if hidden and column.type == "person_id" and text:
-            self.sheet.write_string(number, at, text, self.styles.hidden)
+            self.sheet.write_string(line, at, text, self.styles.hidden)
             return
-        if text or faults:
-            self.sheet.write_string(number, at, text, self.styles.cell(text, at_fault=bool(faults) or hidden))
-        notes = [f"{fault.reason_zh}。{fault.remedy_zh}" for fault in faults]
+        if text or fault:
+            self.sheet.write_string(line, at, text, self.styles.cell(text, at_fault=fault is not None or hidden))
+        notes = [f"{fault.reason_zh}。{fault.remedy_zh}"] if fault else []
         if hidden:
             notes.append("出于个人信息保护，原内容不回显，请重新填写。")
         if notes:
-            self.sheet.write_comment(number, at, "\n".join(notes), {"author": "市信用办", "x_scale": 2})
+            self.sheet.write_comment(line, at, "\n".join(notes), {"author": "市信用办", "x_scale": 2})
 
     def _choices(self, rows: int) -> None:
         """Drop-down lists where a code list applies; several values in a cell stay possible (a warning, no refusal)."""
@@ -780,16 +804,16 @@ def answer_faults_sql(work: str, department: str, feed: str) -> str:
     """
     return f"""
         select w.row_no, case
-            when w.extra->>'{RETURN_BATCH_HEADING}' is null then 'not_returned'
+            when w.extra->>'{BATCH_HEADING}' is null then 'not_returned'
             when b.batch_id is null then 'unknown_batch'
             when b.department <> {department} then 'other_department'
             when b.feed <> {feed} then 'other_feed'
             else 'unknown_row' end as code
         from {work} w
-        left join ops.batch b on b.batch_id = w.extra->>'{RETURN_BATCH_HEADING}'
-        where exists (select from {work} o where o.extra ? '{RETURN_BATCH_HEADING}')
+        left join ops.batch b on b.batch_id = w.extra->>'{BATCH_HEADING}'
+        where exists (select from {work} o where o.extra ? '{BATCH_HEADING}')
           and not exists (
               select from quality.row_verdict v
               where b.department = {department} and b.feed = {feed} and v.batch_id = b.batch_id
                 and v.verdict in ('rejected', 'flagged')
-                and v.row_no::text = w.extra->>'{RETURN_ROW_HEADING}')"""
+                and v.row_no::text = w.extra->>'{ROW_HEADING}')"""

@@ -607,6 +607,7 @@ def _automatic(kind: Kind, file: RuleFile) -> Iterator[dict[str, Any]]:
     yield {"rule": "OP", "check": "known_operation"}
     yield {"rule": "X-VERSION", "check": "one_version"}
     yield {"rule": "RETURNED", "check": "answers_return"}
+    yield {"rule": "RETURNED-ONE", "check": "one_answer"}
     if kind.counterparty:
         yield {"rule": "R13-CODE", "check": "no_personal_number_in_code"}
     if file.columns == "auto":

@@ -205,6 +205,7 @@ RULES: dict[str, Both] = {
     # issues that are not about a rule
     "ARRIVAL-LATE": Both("未按时报送", "not delivered in time"),
     "ARRIVAL-FAILED": Both("取数失败", "taking in the data failed"),
+    "ARRIVAL-SILENT": Both("数据项久无报送", "a feed fell silent"),
     "ZERO-DECLARATION": Both("当月无数据且未零报送", "no record in the month and no zero declaration"),
     "CALENDAR-YEAR": Both("工作日历缺失", "working-day calendar missing"),
 }

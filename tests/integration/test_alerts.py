@@ -20,6 +20,7 @@ from creditflow.alerts import (
     DepartmentFact,
     MailServer,
     NightFacts,
+    SilentFact,
     Targets,
     alarms,
     configured,
@@ -72,6 +73,18 @@ def test_nothing_arrived_is_an_alarm_and_a_digest_of_its_own() -> None:
     night = facts(LATE, DepartmentFact("kjj", "市科学技术局", "Science Bureau", 3, "unknown"))
     assert [message.key for message in alarms(night)] == ["alarm/2026-11-16/nothing"]
     assert "没有任何部门的数据到达" in digest(night).subject_zh
+
+
+def test_a_feed_that_fell_silent_is_told_and_alarmed_about_once_where_the_department_matters_most() -> None:
+    quiet = (SilentFact("permit", DAY, "连续 3 个工作日没有新数据", "nothing new for 3 working days"),)
+    major = DepartmentFact("gaj", "市公安局", "Public Security", 1, "arrived", rows_read=30, silent=quiet)
+    minor = DepartmentFact("mmj", "市密码管理局", "Cryptography", 3, "arrived", rows_read=3, silent=quiet)
+    found = alarms(facts(major, minor))
+    assert [message.key for message in found] == ["alarm/silent/gaj/permit/2026-11-16"]
+    assert "连续 3 个工作日没有新数据" in found[0].body_zh
+    assert [message.key for message in alarms(NightFacts(DAY.replace(day=17), (major,)))] == [found[0].key]
+    body = digest(facts(major, minor)).body_zh
+    assert "· 市密码管理局：permit 连续 3 个工作日没有新数据，请联系该部门数据专员" in body
 
 
 def test_before_the_cut_off_who_may_still_come_is_not_late_but_who_failed_is() -> None:

@@ -291,6 +291,31 @@ def test_a_late_department_is_one_issue_until_it_comes(city: City) -> None:
     assert city.issues("state, closed_on") == [("closed", THURSDAY)]
 
 
+def test_a_feed_that_came_daily_is_silent_on_the_third_working_day_until_it_comes_again(city: City) -> None:
+    days = [dt.date(2026, 11, day) for day in (2, 3, 4, 5, 6, 9)]
+    for day in days:
+        city.batch(f"p{day:%d}", day, state="accepted", accepted=1)
+        city.batch(f"q{day:%d}", day, feed="permit", state="accepted", accepted=1)
+    for day in (10, 11, 12, 13):
+        city.batch(f"q{day}", dt.date(2026, 11, day), feed="permit", state="accepted", accepted=1)
+    sweep(city, dt.date(2026, 11, 11))
+    silent = "select feed, state, opened_on, closed_on, message_zh from quality.issue where rule_id = 'ARRIVAL-SILENT'"
+    assert city.query(silent) == [], "a weekend is no silence, two days are not yet"
+    sweep(city, dt.date(2026, 11, 12))
+    words = "连续 3 个工作日没有新数据，往常最多间隔 1 个工作日"
+    assert city.query(silent) == [("penalty", "open", dt.date(2026, 11, 12), None, words)]
+    city.batch("p16", dt.date(2026, 11, 16), state="accepted", accepted=1)
+    sweep(city, dt.date(2026, 11, 16))
+    assert city.query(silent) == [("penalty", "closed", dt.date(2026, 11, 12), dt.date(2026, 11, 16), words)]
+
+
+def test_a_feed_without_a_rhythm_yet_is_never_silent(city: City) -> None:
+    for day in (2, 3, 4, 5, 6):
+        city.batch(f"p{day}", dt.date(2026, 11, day), state="accepted", accepted=1)
+    sweep(city, dt.date(2026, 12, 31))
+    assert city.query("select count(*) from quality.issue where rule_id = 'ARRIVAL-SILENT'") == [(0,)]
+
+
 @pytest.mark.parametrize("rule", ["BATCH-FORBIDDEN", "INTAKE-COLUMN-CUT"])
 def test_a_forbidden_column_is_an_issue_until_a_delivery_without_it(city: City, rule: str) -> None:
     city.batch("b1", MONDAY, accepted=3, state="accepted")

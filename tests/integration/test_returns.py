@@ -140,10 +140,35 @@ def test_a_fault_goes_back_with_the_departments_own_row_marked_explained_and_dat
         "登记",
         "其他",
     ]
-    (row,) = twin["rows"]
-    assert (row["row_no"], row["due_at"], row["values"]["permit_category"]) == (3, "2026-11-19", "普 通x")
-    assert row["faults"][0]["field_code"] == "XK_XKLB"
-    assert row["faults"][0]["message_zh"] == "许可类别不在代码表中"
+    (fault,) = twin["faults"]
+    assert (fault["row_no"], fault["due_at"], fault["values"]["permit_category"]) == (3, "2026-11-19", "普 通x")
+    assert (fault["field_code"], fault["message_zh"]) == ("XK_XKLB", "许可类别不在代码表中")
+
+
+def test_each_fault_of_a_row_has_a_line_of_its_own(house: House, tmp_path: Path) -> None:
+    batch = house.drop(house.permits(tmp_path / "a.csv", [house.permit(1, permit_category="x", valid_to="")]))
+    house.judge(batch, {2: ["PERMIT-LIST-PERMIT_CATEGORY", "PERMIT-R01-VALID_TO"]}, 1)
+    workbook, twin = house.returned()
+    _, rows, at = sheet(workbook)
+    told = [
+        [rows.cell(line, at[name]).value for name in ("退回序号", "退回行号", "规则编号", "问题字段", "许可类别")]
+        for line in range(2, rows.max_row + 1)
+    ]
+    assert told == [
+        ["1-1", "2", "PERMIT-LIST-PERMIT_CATEGORY", "许可类别", "x"],
+        ["1-2", "2", "PERMIT-R01-VALID_TO", "有效期至", "x"],
+    ]
+    red = [
+        [
+            name
+            for name in ("许可类别", "有效期至", "许可内容")
+            if rows.cell(line, at[name]).fill.fgColor.rgb == "FFFFD9D9"
+        ]
+        for line in (2, 3)
+    ]
+    assert red == [["许可类别"], ["有效期至"]], "each line marks its own field"
+    assert rows.column_dimensions[rows.cell(1, at["核对码"]).column_letter].hidden
+    assert [(fault["row_no"], fault["field"]) for fault in twin["faults"]] == [(2, "permit_category"), (2, "valid_to")]
 
 
 def test_hostile_text_is_text_for_a_spreadsheet_and_unchanged_for_a_reader(house: House, tmp_path: Path) -> None:
@@ -185,7 +210,7 @@ def test_personal_numbers_go_back_enciphered_and_mean_the_same_number(house: Hou
     protect = PersonKeys(keys.hmac, keys.cipher, keys.key_id)
     assert protect.protect(shown.value, "身份证").hash == protect.protect(PERSON, "身份证").hash
     assert (asked.value or "", asked.fill.fgColor.rgb) == ("", "FFFFD9D9"), "a number at fault is asked for again"
-    assert twin["rows"][0]["values"]["person_id_no"] == "******"
+    assert twin["faults"][0]["values"]["person_id_no"] == "******"
 
 
 def test_numbers_hidden_in_other_columns_do_not_go_back_in_clear(house: House) -> None:
@@ -250,7 +275,7 @@ def test_the_row_comes_from_the_verdict_when_the_archive_has_expired(house: Hous
         == {}
     )
     _, twin = house.returned()
-    assert twin["rows"][0]["values"] == {"permit_category": "x", "counterparty_name": "假想"}
+    assert twin["faults"][0]["values"] == {"permit_category": "x", "counterparty_name": "假想"}
 
 
 def test_rows_that_answer_no_return_of_ours_are_told_apart_one_by_one(house: House, tmp_path: Path) -> None:

@@ -132,6 +132,7 @@ BY_CHECK: dict[str, Callable[[Rule, Kind], Example]] = {
         {"@extra": {"退回批次": f"RETURNED-{kind.name}", "退回行号": "2"}},
         {"@extra": {"退回批次": f"RETURNED-{kind.name}", "退回行号": "3"}},
     ),
+    "one_answer": lambda rule, kind: pair({}, {"@extra": {"@disputed": "备注"}}),
     "required": lambda rule, kind: _one(
         rule, "2026/11/02" if kind.by_name[rule.fields[0]].type == "date" else "测试丙", "　 \t"
     ),
