@@ -221,5 +221,32 @@ def refuse(batch_id: str, reason: str, decided_by: str) -> int:
     return 0
 
 
-for _decision in (release, refuse):
-    gate.add_command(_decision)
+@click.command("check")
+@as_json
+def check_rules(as_json: bool) -> int:
+    """Read the rule files strictly; every problem with its file and line. Nothing is judged."""
+    project = installation().project
+
+    from creditflow.quality.marked_yaml import RuleBookError
+    from creditflow.quality.rulebook import load_rulebook
+    from creditflow.registry import load
+
+    problems: tuple[Any, ...] = ()
+    book = None
+    try:
+        book = load_rulebook(project, load(project))
+    except RuleBookError as refused:
+        problems = tuple(refused.problems)
+    if as_json:
+        show_json({"problems": [{"file": p.file, "line": p.line, "message": p.message} for p in problems]})
+    elif book is not None:
+        rules = {rule.rule_id for found in (*book.kinds.values(), *book.departments.values()) for rule in found}
+        click.echo(f"{len(rules)} 条规则，没有问题 / rules: no problem")
+    else:
+        for problem in problems:
+            click.echo(str(problem))
+    return 1 if problems else 0
+
+
+for _command in (release, refuse, check_rules):
+    gate.add_command(_command)

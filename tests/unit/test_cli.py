@@ -131,6 +131,21 @@ def test_sources_check_names_file_and_line_and_fails(
     assert any(item["file"].endswith("jyj.yml") and item["line"] > 1 for item in problems)
 
 
+def test_gate_check_names_file_and_line_of_a_faulty_rule_and_fails(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CREDITFLOW_PROJECT", str(project))
+    assert main(["gate", "check"]) == 0
+    assert "没有问题" in capsys.readouterr().out
+    file = project / "expectations" / "kinds" / "permit.yml"
+    file.write_text(file.read_text() + '  - {rule: "R02-{COLUMN}", check: clean_text, column: no_such_column}\n')
+    assert main(["gate", "check", "--json"]) == 1
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert problem["file"].endswith("permit.yml")
+    assert problem["line"] == len(file.read_text().splitlines())
+    assert "no_such_column" in problem["message"]
+
+
 def test_doctor_on_a_new_machine_finds_work_to_do_but_nothing_ill(
     capsys: pytest.CaptureFixture[str], home: Path
 ) -> None:
