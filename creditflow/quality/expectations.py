@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -298,7 +299,32 @@ def docs_page(name: str, results: Sequence[Recorded], facts: Sequence[tuple[str,
     document.sections[0].content_blocks = document.sections[0].content_blocks[1:2]
     view = DefaultJinjaPageView()
     view.env.loader = ChoiceLoader([PackageLoader("creditflow.quality", "data_docs"), view.env.loader])
-    return str(view.render(document, name=name, facts=facts, back=back))
+    return _in_chinese_too(str(view.render(document, name=name, facts=facts, back=back)))
+
+
+_WORDS = {
+    "Overview": "概览",
+    "Statistics": "统计",
+    "Evaluated Expectations": "检查的规则",
+    "Successful Expectations": "通过的规则",
+    "Unsuccessful Expectations": "有行未通过的规则",
+    "Success Percent": "规则通过比例",
+    "Status": "结果",
+    "Expectation": "规则",
+    "Observed Value": "未通过比例",
+}
+"""Words of Great Expectations' own pages that stand alone in an element."""
+
+_WORD = re.compile(rf">(\s*)({'|'.join(_WORDS)})(\s*)<")
+_FOUND = re.compile(r"([\d,]+) unexpected values found\. (\S+%) of ([\d,]+) total rows\.")
+_SHARE = re.compile(r">(\S+%) unexpected<")
+
+
+def _in_chinese_too(page: str) -> str:
+    """The fixed words of the page in Chinese before the English; rule titles and fields have both already."""
+    page = _WORD.sub(lambda found: f">{found[1]}{_WORDS[found[2]]} / {found[2]}{found[3]}<", page)
+    page = _FOUND.sub(r"\1 行未通过，占 \3 行的 \2 / \g<0>", page)
+    return _SHARE.sub(r">\1 未通过 / unexpected<", page)
 
 
 def _validation_result(one: Recorded) -> ExpectationValidationResult:

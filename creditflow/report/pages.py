@@ -421,8 +421,14 @@ def definitions(press: Press) -> Page:
         if years else
         Both("工作日历尚未载入，应改期限显示为“未知”。", "The working-day calendar is not loaded; deadlines show as unknown.")
     )  # fmt: skip
+    by_row = {key: text for key, text in figures.DEFINITIONS.items() if key in figures.MEASURES}
+    by_decision = {key: text for key, text in figures.DEFINITIONS.items() if key not in figures.MEASURES}
+    measures = (
+        (Both("每日指标（热力图，按行和问题计）", "Daily measures (heat map, by row and issue)"), by_row),
+        (Both("月度指标（趋势与排名，按决定计）", "Monthly indicators (trend and ranking, by decision)"), by_decision),
+    )
     html = press.render(
-        "definitions.html", "definitions.html", word("definitions"), definitions=figures.DEFINITIONS, fates=FATES,
+        "definitions.html", "definitions.html", word("definitions"), measures=measures, fates=FATES,
         calendar=calendar, used=(queries.CALENDAR,),
     )  # fmt: skip
     return Page("definitions.html", html)

@@ -369,6 +369,10 @@ def test_data_docs_of_a_delivery_are_readable_offline_and_linked(city: Settings)
                             f" where batch_id = '{batch}' and rows_failed > 0 order by rows_failed desc limit 1")  # fmt: skip
     assert failed["rule_id"] in text
     assert f"{failed['rows_failed']} unexpected values found" in text
+    assert f"{failed['rows_failed']} 行未通过" in text
+    shown = re.sub(r"<style>.*?</style>|<[^>]+>", "\n", text, flags=re.DOTALL)
+    alone = {"Overview", "Statistics", "Status", "Expectation", "Observed Value", "Success Percent"}
+    assert not alone & {line.strip() for line in shown.splitlines()}, "no word in English alone"
     first = asked(city, f"select min(row_no) as row from quality.row_verdict where batch_id = '{batch}'"
                         f" and '{failed['rule_id']}' = any(rule_ids)")[0]["row"]  # fmt: skip
     assert f"rows: {first}" in text
