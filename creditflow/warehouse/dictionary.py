@@ -1,4 +1,4 @@
-"""The warehouse described from its contracts: a data dictionary, and a diagram of what belongs to what.
+"""The warehouse described from its contracts: a data dictionary, a diagram of what belongs to what, notes on the indicators.
 
 Promises
 - Everything is read from the YAML contracts of the dbt project; no database is needed, and the same contracts give the same text.
@@ -7,6 +7,7 @@ Promises
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -56,6 +57,7 @@ def pages(project: Path) -> dict[str, str]:
         "docs/dictionary.md": dictionary(known),
         "docs/entities.md": diagram(known),
         "docs/entities.svg": drawing(known),
+        "docs/indicators.md": indicators(project),
     }
 
 
@@ -103,6 +105,38 @@ def dictionary(known: list[Table]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def indicators(project: Path) -> str:
+    """What each figure of publish.city_indicator means, and which cannot be computed, from the meta of its model."""
+    path = project / "dbt_project" / "models" / "publish" / "publish_city_indicator.yml"
+    (model,) = yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
+    meta = model["config"]["meta"]
+    lines = [
+        "# 城市指标 / The city's indicators",
+        "",
+        "由合同的 meta 生成，请勿手改 / generated from the meta of the contract by `creditflow docs`; a test compares it with the view.",
+        "`publish.city_indicator`：每月一行一指标，近十二个月，含分子、分母与值 / one row a month and metric for",
+        "the last twelve months of the shown day, with numerator, denominator and value. `value` is empty where nothing counts:",
+        "an empty month is never a zero. Figures K01-K16 are those of the source text (domain page 08); R01 and R02 are ours.",
+        "Only rows the shown build knows are counted, so `publish.look_at` works here too, except for K01, which counts",
+        "deliveries, and the queries in K06.",
+        "",
+        "## 可计算 / Computed",
+        "",
+        "| # | metric | 单位 / unit | 分子 / numerator | 分母 / denominator | 口径 / what to know |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {item['indicator']} | `{item['metric']}` | {item['unit']} | {item['numerator']} | {item['denominator']} | {item['note']} |"
+        for item in meta["indicators"]
+    ]
+    lines += ["", "## 未计算 / Not computed, and why", "", "| # | metric | 原因 / why |", "|---|---|---|"]
+    lines += [
+        f"| {item['indicator']} | {item['metric'] if item['metric'] == '-' else '`' + item['metric'] + '`'} | {item['why']} |"
+        for item in meta["not_computed"]
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def relations(known: list[Table]) -> list[tuple[str, str, str]]:
     """What belongs to what in publish: (owner, view, key column)."""
     return [
@@ -143,9 +177,7 @@ def drawing(known: list[Table]) -> str:
     boxes: list[str] = []
     lines: list[str] = []
     top = 20
-    words = {
-        table.name: table.description.split(" / ")[0].split("（")[0] for table in known if table.layer == "publish"
-    }
+    words = {table.name: re.split("[（：]| / ", table.description)[0] for table in known if table.layer == "publish"}
 
     def box(name: str, x: int, y: int, fill: str) -> None:
         boxes.append(

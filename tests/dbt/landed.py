@@ -14,7 +14,9 @@ from typing import Any
 import psycopg2
 import yaml
 from psycopg2 import sql
+from psycopg2.extras import execute_values
 
+from creditflow.ops.registry_sync import calendar_rows
 from creditflow.settings import Settings
 
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -96,6 +98,11 @@ class Landed:
             " values (%s, %s, %s, 'municipal', 1, %s, 'sftp', 'daily', '05:00') on conflict do nothing",
             (code, f"{code}局", f"{code} bureau", external),
         )
+
+    def working_days(self) -> None:
+        """The calendar of working days, as the registry brings it."""
+        with psycopg2.connect(self.settings.warehouse_url) as conn, conn.cursor() as cursor:
+            execute_values(cursor, "insert into ops.calendar values %s on conflict do nothing", calendar_rows())
 
     def batch(
         self,
