@@ -168,6 +168,7 @@ def repaired(number: int, document_no: str, target: str, state: str = "granted")
 
 def _tell(story: Story) -> None:
     land = story.landed.batch
+    story.landed.working_days()
     # first night: a small register, and one of everything
     land("registration", [enterprise(n) for n in range(1, 11)], day=DAY1)
     land(
@@ -258,6 +259,27 @@ def _tell(story: Story) -> None:
         day=DAY1,
     )
     land("repair", [repaired(9, "修复0号", "汕市监罚〔2099〕1号")], department="x_creditchina", day=DAY1)
+    land(
+        "measure",
+        [
+            applied(4, "c4", "M2-04", "SL05", "yjj", feedback="已列入重点检查", feedback_on="2026-10-15"),
+            applied(5, "c5", "I-01", "RL01", "zsj"),
+            applied(3, "c3", "M1-01", "SL06", "czj"),
+        ],
+        department="x_province",
+        day=DAY1,
+    )
+    land(
+        "approval_case",
+        [
+            case("b1", "2026-10-12 10:00", "2026-10-14", 20, 5, channel="网上", online_depth="IV", visits="0"),
+            case("b2", "2026-10-12 10:00", "2026-10-22", 20, 5),
+            case("b3", "2026-10-12 18:00", "2026-10-21", 5, 3, source_unit_uscc=uscc(900002, "11440500")),
+            case("b4", None, None, None, None),
+        ],
+        department="zsj",
+        day=DAY1,
+    )
     story.night("first", dt.date(2026, 11, 2))
 
     # second night: nothing new
@@ -367,6 +389,51 @@ def _tell(story: Story) -> None:
         day=dt.date(2027, 5, 21),
     )
     story.night("taken back", dt.date(2027, 5, 22))
+
+
+def case(
+    document_no: str,
+    accepted: str | None,
+    decided_on: str | None,
+    statutory: int | None,
+    promised: int | None,
+    **changes: Any,
+) -> dict[str, Any]:
+    """An approval case of enterprise 3 at a window, applied for on 2026-10-12; times are of Shanghai."""
+    return (
+        party(3)
+        | {
+            "document_no": document_no,
+            "item_code": "SX1",
+            "channel": "窗口",
+            "online_depth": "II",
+            "visits": "1",
+            "applied_at": "2026-10-12 09:00:00",
+            "accepted_at": accepted and f"{accepted}:00",
+            "decided_at": decided_on and f"{decided_on} 16:00:00",
+            "statutory_days": statutory and str(statutory),
+            "promised_days": promised and str(promised),
+            "source_unit_uscc": AUTHORITY,
+        }
+        | changes
+    )
+
+
+def applied(
+    number: int, document_no: str, measure: str, list_code: str, department: str, **changes: Any
+) -> dict[str, Any]:
+    """A measure applied to a test enterprise since 2026-10-09."""
+    return (
+        party(number)
+        | {
+            "document_no": document_no,
+            "measure_code": measure,
+            "list_code": list_code,
+            "executing_department": department,
+            "decision_date": "2026-10-09",
+        }
+        | changes
+    )
 
 
 def decided(number: str, decision_type: str, kind: str | None, target: str | None, **changes: Any) -> dict[str, Any]:

@@ -35,7 +35,8 @@ organisation as (
     select
         m.membership_id as trigger_id,
         m.subject_id,
-        'organisation' as role,
+        -- a measure for organisations does not reach a person who is listed, nor the other way round
+        case m.party_type when 'natural_person' then 'person_listed' else 'organisation' end as role,
         m.list_code,
         m.entered_on,
         m.ended_on,
@@ -74,6 +75,15 @@ target as (
     select * from person
 ),
 
+basis as (
+    select
+        b.measure_code,
+        string_agg('《' || b.title || '》' || coalesce(b.article, ''), '；' order by b.valid_from, b.title) as basis
+    from {{ ref('measure_basis') }} as b
+    where b.valid_from <= {{ shown_as_of() }} and (b.valid_to is null or b.valid_to > {{ shown_as_of() }})
+    group by b.measure_code
+),
+
 application as (
     select
         a.subject_id,
@@ -109,9 +119,11 @@ select
     f.applied_on,
     f.application_ended_on,
     f.feedback_on,
-    f.feedback
+    f.feedback,
+    i.basis
 from target as t
 inner join allowed as a on t.list_code = a.list_code and t.role = a.role
+left join basis as i on a.measure_code = i.measure_code
 left join {{ ref('entity_subject') }} as s on t.subject_id = s.subject_id and {{ shown('s') }}
 left join application as f
     on t.subject_id = f.subject_id and a.measure_code = f.measure_code and a.department = f.department
