@@ -12,7 +12,7 @@ Promises
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -32,7 +32,6 @@ from creditflow.report.kinds import KindNames, kind_names
 from creditflow.report.masking import HIDDEN, masked_row, masked_text
 from creditflow.report.pages import environment
 from creditflow.report.queries import Query, Row, ask
-from creditflow.report.reading import badge
 from creditflow.report.words import FIELDS, OWN_SECTIONS, SECTIONS, SUBJECT_TYPES, Both, label, word
 from creditflow.report.writing import copy_assets, write_text
 from creditflow.settings import Settings
@@ -45,8 +44,10 @@ SCOPES: dict[str, Both] = {
 }
 DEFAULT_PURPOSE = Both("信用报告查询", "query of a credit report")
 UNREGISTERED = Both("登记信息未到", "not in the register")
+CREDIT_OFFICE = "x_credit_office"
 ENDING_DAYS = 90
 FIELDS_SHOWN = 7
+"""Columns of its own kind that a record shows, before what the warehouse adds."""
 AUTHORITIES = ("authority_name", "permit_authority_name", "penalty_authority_name", "registration_authority")
 DOCUMENTS = ("document_no", "decision_document_no", "decision_no", "certificate_no")
 IDENTITY = frozenset(
@@ -56,7 +57,7 @@ IDENTITY = frozenset(
         "counterparty_institution_no", "counterparty_social_org_no", "taxpayer_no", "legal_representative_name",
         "legal_representative_id_type", "person_id_type", "source_unit_name", "source_unit_uscc", "decision_date",
         "registered_on", "region_code", "region_name", "city", "province", "party_type", "list_code", "source_list_code",
-        "business_address", "target_authority_uscc",
+        "business_address", "target_authority_uscc", "authority_uscc", "permit_authority_uscc", "penalty_authority_uscc",
     }
 )  # fmt: skip
 """Columns that say who the record is about; the head of the report says it once."""
@@ -94,6 +95,8 @@ class Report:
     column_lists: dict[tuple[str, str], str]
     lists: dict[str, Row]
     departments: dict[str, Both]
+    grounds: dict[str, str]
+    office: Mapping[str, Any]
     dimensions: list[Row]
     caps: dict[str, Row]
     decay: dict[str, int]
@@ -198,6 +201,7 @@ def _read(settings: Settings, uscc: str, as_of: date, scope: Scope, purpose: str
             return ask(conn, query, {"model_version": model, "as_of": as_of}).rows
 
         registry = load(settings.project, lenient=True)
+        departments = rows(queries.DEPARTMENTS)
         return Report(
             number=_number(found.row, as_of, builds[0]["build_no"], scope, purpose),
             as_of=as_of,
@@ -215,7 +219,9 @@ def _read(settings: Settings, uscc: str, as_of: date, scope: Scope, purpose: str
                 if column.list
             },
             lists={row["list_code"]: row for row in rows(asked.LISTS)},
-            departments={row["department"]: Both(row["name_zh"], row["name_en"]) for row in rows(queries.DEPARTMENTS)},
+            departments={row["department"]: Both(row["name_zh"], row["name_en"]) for row in departments},
+            grounds={row["department"]: row["legal_ground"] for row in departments if row["legal_ground"]},
+            office=next((row["contact"] for row in departments if row["department"] == CREDIT_OFFICE), {}),
             dimensions=rows(asked.DIMENSIONS),
             caps={row["cap_code"]: row for row in rows(asked.CAPS)},
             decay={row["item_code"]: row["months"] for row in rows(asked.DECAY) if row["months"]},
@@ -252,15 +258,17 @@ def _write(settings: Settings, report: Report) -> Path:
     copy_assets(folder / "assets")
     name = f"{report.found.row['uscc'] or report.found.row['subject_id']}_{report.as_of.isoformat()}_{report.scope}"
     write_text(
-        folder / f"{name}.json", json.dumps(document(report), ensure_ascii=False, indent=1, default=_plain) + "\n"
+        folder / f"{name}.json", json.dumps(document(report), ensure_ascii=False, indent=1, default=plain) + "\n"
     )
-    write_text(folder / f"{name}.css", _print_style(report))
+    title = Both(f"报告编号 {report.number}", f"Report {report.number}")
+    write_text(folder / f"{name}.css", print_style(title, report.as_of, report.build["build_no"]))
     page = folder / f"{name}.html"
     write_text(page, _page(report, f"{name}.css"))
     return page
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value JSON does not know: numbers as numbers, the rest as text."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return str(value)
@@ -344,6 +352,10 @@ def _page(report: Report, style: str) -> str:
             report=report,
             style=style,
             title=Both(f"公共信用信息报告：{name}", f"Public credit report: {name}"),
+            document=Both("公共信用信息报告", "Public credit report"),
+            root="",
+            tables_root=None,
+            source_numbers={},
             scope=SCOPES[report.scope],
             purpose=DEFAULT_PURPOSE if report.purpose == DEFAULT_PURPOSE.zh else Both(report.purpose, report.purpose),
             facts=_facts(report),
@@ -354,6 +366,7 @@ def _page(report: Report, style: str) -> str:
             records=records,
             timeline=_timeline(report),
             ending=_ending(report),
+            origins=_origins(report),
             empty=not any(report.section(name) for name in SECTIONS if name != "basics"),
             sources=[
                 {"name": query.name, "title": query.title, "relations": query.relations, "sql": query.text(values)}
@@ -523,7 +536,7 @@ def _memberships(report: Report, *, active: bool) -> Table:
         row = {
             "list": Both(content["list_name_zh"], content["list_name_en"]),
             "kind": LIST_KINDS.get(str(content.get("list_kind")), word("unknown")),
-            "basis": content.get("legal_basis"),
+            "basis": content.get("legal_basis") or report.lists.get(str(content.get("list_code")), {}).get("basis"),
             "authority": content.get("authority_name"),
             "decision": content.get("decision_no"),
             "entered": line["decided_on"],
@@ -604,7 +617,8 @@ def _record_table(report: Report, section: str) -> Table:
     for line in report.section(section):
         content = masked_row(line["content"])
         names = [content[key] for key in AUTHORITIES if content.get(key)]
-        marks = [badge(line["state"])] if line["state"] != "active" else []
+        state = line["state"]
+        marks = [Badge(STATES.get((section, state)) or label(STATES, state))] if state != "active" else []
         if line["objected"]:
             marks.append(Badge(Both("异议处理中", "objection under check"), "warn"))
         rows.append(
@@ -640,19 +654,21 @@ def _published(line: Row) -> Any:
 
 
 def _pairs(report: Report, line: Row) -> Pairs:
-    """What a record says, in the kind's own column order: heading and value."""
+    """What a record says, in the kind's own column order, then what the warehouse added: heading and value."""
     kind = line["record_kind"]
     content = masked_row(line["content"])
     left_out = IDENTITY | set(AUTHORITIES) | {key for key in DOCUMENTS if content.get(key) == _document(line)}
     if _address_is_personal(report):
         left_out |= {"registered_address"}
-    items = []
-    for name, heading in report.kinds.columns.get(kind, {}).items():
-        if name in left_out or name not in content:
-            continue
-        items.append((heading, _value(report, kind, name, content[name]), False))
-    items += [(FIELDS[name], _value(report, kind, name, content[name]), False) for name in FIELDS if name in content]
-    return Pairs(tuple(items[:FIELDS_SHOWN]))
+    own = [
+        (heading, _value(report, kind, name, content[name]), False)
+        for name, heading in report.kinds.columns.get(kind, {}).items()
+        if name not in left_out | FIELDS.keys()
+        and name in content
+        and f"{name.removesuffix('_wan')}_yuan" not in content
+    ]
+    added = [(FIELDS[name], _value(report, kind, name, content[name]), False) for name in FIELDS if name in content]
+    return Pairs((*own[:FIELDS_SHOWN], *added))
 
 
 def _value(report: Report, kind: str, name: str, value: str) -> Any:
@@ -665,6 +681,14 @@ def _value(report: Report, kind: str, name: str, value: str) -> Any:
     return report.codes.get((report.column_lists.get((kind, name), ""), value), value)
 
 
+STATES: dict[Any, Both] = {
+    "expired": Both("已过有效期", "no longer valid"),
+    "ended": Both("已结束", "ended"),
+    ("penalties", "expired"): Both("公示期满", "publication ended"),
+    "repaired": Both("已修复", "repaired"),
+    "withdrawn": Both("已撤销", "withdrawn"),
+}
+"""A record that is in the report and not active: by its state, or by section and state."""
 SEVERITIES = {"minor": Both("轻微", "minor"), "general": Both("一般", "general"), "serious": Both("严重", "serious")}
 
 
@@ -725,14 +749,35 @@ def _ending(report: Report) -> Table:
     )
 
 
-def _print_style(report: Report) -> str:
-    day, build = report.as_of.isoformat(), report.build["build_no"]
+def _origins(report: Report) -> Table:
+    """Who supplied the records of this report, and on what legal ground."""
+    supplied = Counter(line["department"] for lines in report.lines.values() for line in lines if line["department"])
+    rows = [
+        {"source": report.departments.get(code, code), "ground": report.grounds.get(code), "records": number}
+        for code, number in sorted(supplied.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    return Table(
+        "origins",
+        Both("数据提供单位与依据", "Who supplied the data, and on what ground"),
+        (
+            Column("source", Both("提供单位", "Supplied by"), wide=True),
+            Column("ground", Both("归集依据", "Ground of the supply"), wide=True),
+            Column("records", Both("条数", "Records"), True),
+        ),
+        rows,
+        Both("没有记录。", "No records."),
+        filterable=False,
+    )
+
+
+def print_style(title: Both, as_of: date, build: int) -> str:
+    """Style of the A4 print: what the paper is, its date and build at the foot of every page, and page numbers."""
     small = 'font: 8pt "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif; color: #444;'
     return f"""@page zh {{ size: A4; margin: 14mm 12mm 16mm;
-  @bottom-left {{ content: "报告编号 {report.number} · 业务日期 {day} · 第 {build} 次构建"; {small} }}
+  @bottom-left {{ content: "{title.zh} · 业务日期 {as_of} · 第 {build} 次构建"; {small} }}
   @bottom-right {{ content: "第 " counter(page) " 页，共 " counter(pages) " 页"; {small} }} }}
 @page en {{ size: A4; margin: 14mm 12mm 16mm;
-  @bottom-left {{ content: "Report {report.number} · business date {day} · build {build}"; {small} }}
+  @bottom-left {{ content: "{title.en} · business date {as_of} · build {build}"; {small} }}
   @bottom-right {{ content: "page " counter(page) " of " counter(pages); {small} }} }}
 html[data-lang="zh"] body {{ page: zh; }}
 html[data-lang="en"] body {{ page: en; }}

@@ -87,10 +87,13 @@ order by rule_code""",
 LISTS = Query(
     "lists",
     Both("名单规则", "rules of the lists"),
-    """select list_code, kind, name_zh, name_en, term_kind, term_months, early_exit_after_months
-from ops.list_rule
-where valid_from <= %(as_of)s and (valid_to is null or valid_to > %(as_of)s)
-order by list_code""",
+    """select l.list_code, l.kind, l.name_zh, l.name_en, l.term_kind, l.term_months, l.early_exit_after_months,
+       string_agg(concat_ws(' ', b.title, b.article), '；' order by b.valid_from, b.title) as basis
+from ops.list_rule l
+left join ops.list_basis b on l.list_code = b.list_code and b.valid_from <= %(as_of)s and (b.valid_to is null or b.valid_to > %(as_of)s)
+where l.valid_from <= %(as_of)s and (l.valid_to is null or l.valid_to > %(as_of)s)
+group by l.list_code, l.kind, l.name_zh, l.name_en, l.term_kind, l.term_months, l.early_exit_after_months
+order by l.list_code""",
 )
 
 CODES = Query(

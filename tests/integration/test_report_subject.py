@@ -34,6 +34,14 @@ create table ops.score_item_decay (model_version text, item_code text, to_month 
 create table ops.score_eligibility (model_version text, rule_code text, name_zh text, name_en text);
 create table ops.list_rule (list_code text, kind text, name_zh text, name_en text, term_kind text, term_months integer,
     early_exit_after_months integer, valid_from date, valid_to date);
+create table ops.list_basis (list_code text, title text, article text, valid_from date, valid_to date);
+insert into ops.list_rule values ('SL15', 'serious', '消防安全严重失信', 'fire safety', 'fixed', 36, 12, '2020-01-01');
+insert into ops.list_basis values ('SL15', '《测试消防条例》', '第一条', '2020-01-01', null),
+    ('SL15', '《已废止条例》', null, '2010-01-01', '2019-12-31');
+insert into ops.department (department, name_zh, name_en, tier, importance, external, channel, cadence, expect_by, contact, legal_ground)
+    values ('sjgj', '市监局', 'market', 'municipal', 1, false, 'sftp', 'daily', '02:00', '{}', '《测试归集办法》第二条'),
+    ('x_credit_office', '信用办', 'credit office', 'external', 99, true, 'manual_upload', 'daily', '02:00',
+     '{"phone": "0754-0000-0000"}', null);
 create table ops.code_list (list text, value text, text_zh text, text_en text);
 insert into ops.score_dimension values ('ecs_v1', 'D1', '守法合规', 'compliance', 350, 'deduct'),
     ('ecs_v1', 'D6', '诚信荣誉', 'honours', 100, 'add');
@@ -216,6 +224,44 @@ def test_lists_say_since_when_until_when_and_how_to_leave(city: Warehouse) -> No
     page = text(subject(city.settings, USCC, AS_OF))
     for expected in ("消防安全严重失信", "汕消信列〔2026〕13号", "2029-08-24", "2027-02-24 起可向认定单位申请"):
         assert expected in page
+
+
+def test_every_list_has_its_basis_in_law_of_the_day(city: Warehouse) -> None:
+    page = text(subject(city.settings, USCC, AS_OF))
+    assert "《测试消防条例》 第一条" in page
+    assert "已废止条例" not in page
+
+
+def test_a_record_says_who_supplied_it_on_what_ground_and_whom_to_call(city: Warehouse) -> None:
+    page = text(subject(city.settings, USCC, AS_OF))
+    assert "《测试归集办法》第二条" in page
+    assert "电话 0754-0000-0000" in page
+
+
+def test_states_and_severity_are_told_in_words_however_long_the_record(city: Warehouse) -> None:
+    names = (
+        "violation_type",
+        "violation_facts",
+        "penalty_basis",
+        "penalty_category",
+        "penalty_content",
+        "penalty_valid_to",
+    )
+    long = dict.fromkeys((*names, "fine_amount_wan", "remark"), "甲")
+    line(
+        city,
+        "penalties",
+        "penalty",
+        public=True,
+        content=long | {"severity": "general", "penalty_authority_uscc": OTHER},
+    )
+    city.query("update publish.credit_report set state = 'expired' where section = 'penalties'")
+    table = text(subject(city.settings, USCC, AS_OF)).split('id="table-penalties"')[1].split("</table>")[0]
+    assert "公示期满" in table
+    assert "一般" in table
+    assert ">expired<" not in table
+    assert table.count(">失信严重程度<") == 1
+    assert OTHER not in table
 
 
 def test_licences_ending_within_ninety_days_are_marked(city: Warehouse) -> None:
