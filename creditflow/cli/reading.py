@@ -214,3 +214,16 @@ def subject(
     )
     click.echo(page)
     return 0
+
+
+@report.command()
+@as_of_option("Business date.  [default: the published build's]")
+def scores(as_of: dt.date | None) -> int:
+    """Write the monthly fairness checks of the scores, and what a scorecard on trial would move; tells where it lies."""
+    settings = installation()
+    warehouse(settings)
+
+    from creditflow.report import score_report
+
+    click.echo(score_report(settings, business_date(settings, as_of)))
+    return 0

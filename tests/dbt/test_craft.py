@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from creditflow.report import scores, subject_queries
+from creditflow.report.queries import Query
 from tests.dbt.conftest import PROJECT, Story
 
 Node = dict[str, Any]
@@ -160,10 +162,28 @@ def test_what_many_read_is_named_and_nothing_is_built_for_nobody(models: dict[st
 
 def test_every_report_is_an_exposure_of_what_it_reads(models: dict[str, Node]) -> None:
     exposures = {item["name"]: item for item in models[""]["exposures"].values()}
-    assert set(exposures) >= {"credit_report", "digest", "last_night", "quality_site"}
+    assert set(exposures) >= {
+        "credit_report", "digest", "last_night", "metrics", "questions", "quality_site", "return_workbooks", "score_report",
+    }  # fmt: skip
     for item in exposures.values():
         assert re.search("[一-龥].* / .*[a-z]", item["description"]), item["name"]
         assert item["depends_on"]["nodes"], item["name"]
+
+
+@pytest.mark.parametrize(
+    ("name", "queries"),
+    [
+        ("credit_report", [subject_queries.SUBJECT, subject_queries.LINES]),
+        ("score_report", [scores.FAIRNESS, scores.COMPARISON, scores.MODELS]),
+    ],
+)
+def test_an_exposure_names_what_the_queries_of_its_report_read(
+    models: dict[str, Node], name: str, queries: list[Query]
+) -> None:
+    nodes = models[""]["exposures"][f"exposure.creditflow.{name}"]["depends_on"]["nodes"]
+    named = {unique.rsplit(".", 1)[-1].replace("publish_", "publish.", 1) for unique in nodes}
+    read = {relation.removeprefix("ops.") for query in queries for relation in query.relations}
+    assert read <= named
 
 
 def test_models_use_what_both_engines_understand(models: dict[str, Node]) -> None:

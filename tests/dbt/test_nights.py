@@ -15,7 +15,8 @@ NAMES = {
     "subject", "subject_identifier", "registration", "permit", "penalty", "inspection", "qualification", "honour", "award",
     "rating", "arrears", "commitment", "contract_performance", "compliance_fact", "enforcement", "judgement", "approval_case",
     "abnormal_entry", "list_entry", "repair", "objection", "self_declared", "list_membership", "associated_person_entry",
-    "measure_target", "score", "score_explanation", "credit_report", "city_indicator", "department_quality_daily",
+    "measure_application", "measure_target", "score", "score_comparison", "score_explanation", "score_fairness",
+    "credit_report", "city_indicator", "department_quality_daily", "feed_freshness",
     "data_issue", "build",
 }  # fmt: skip
 
@@ -143,6 +144,22 @@ def test_a_complete_snapshot_ends_what_it_no_longer_holds(story: Story) -> None:
     assert scores(story, "changed")[uscc(6)] == (900, "A")
 
 
+def test_the_fairness_of_a_month_is_told(story: Story) -> None:
+    changed = story["changed"]
+    month = {"month": dt.date(2026, 11, 1), "model_version": "ecs_v1"}
+    everybody = changed.all("score_fairness", **month, check_code="grade_share", dimension="all")
+    assert sum(row["value"] for row in everybody) == pytest.approx(Decimal(1), abs=Decimal("0.001"))
+    assert {row["denominator"] for row in everybody} == {len(changed.views["score"])}
+    (weak,) = changed.all("score_fairness", **month, check_code="weak_deduction_share")
+    assert (weak["value"], weak["is_alarm"]) == (0, False)
+    # enterprise 5 lost grade A and got grade D: 930 to 749; enterprise 2 was repaired: 780 to 900
+    moved = changed.one("score_fairness", **month, check_code="moved_over_100", group_value="2026-11-03")
+    assert (moved["value"], moved["is_alarm"]) == (2, True)
+    assert story["first"].all("score_fairness", check_code="moved_over_100") == []
+    # months apart have no neighbour to be compared with
+    assert story["half a year later"].all("score_fairness", check_code="stability_index") == []
+
+
 def test_a_household_without_a_code_keeps_one_subject_when_its_code_arrives(story: Story) -> None:
     first = story["first"].one("penalty", decision_document_no="汕市监罚〔2026〕9号")
     assert (first["match_grade"], first["match_rule"]) == ("strong", "reg_no")
@@ -171,6 +188,13 @@ def test_a_name_alone_never_links(story: Story) -> None:
     )
     assert review == [(str(third),)]
     assert scores(story, "first")[uscc(3)] == (900, "A")
+
+
+def test_nobody_but_enterprises_and_cooperatives_is_scored(story: Story) -> None:
+    last = story["taken back"]
+    kinds = {row["subject_id"]: row["subject_type"] for row in last.views["subject"]}
+    assert "natural_person" in kinds.values()
+    assert {kinds[row["subject_id"]] for row in last.views["score"]} == {"enterprise"}
 
 
 def test_people_are_masked_and_never_public(story: Story) -> None:

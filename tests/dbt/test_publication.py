@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from creditflow import warehouse
+from creditflow.report import score_report
 from creditflow.settings import Settings
 from creditflow.warehouse import dbt
 from tests.dbt.conftest import Story, repaired
-from tests.dbt.landed import load_kinds, penalty
+from tests.dbt.landed import load_kinds, penalty, uscc
 
 PROJECT = Path(__file__).resolve().parents[2]
 LATER = dt.date(2027, 6, 1)
@@ -31,6 +33,33 @@ def _replace(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
+def _add_a_trial(seeds: Path) -> None:
+    """A second scorecard beside the one in force: the same but for penalties of the serious class, which cost 300."""
+    for path in seeds.glob("score_*.csv"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        more = [line.replace("ecs_v1,", "ecs_trial,", 1) for line in lines if line.startswith("ecs_v1,")]
+        more = [line.replace(",-120,-350,", ",-300,-350,") if ",P_SERIOUS," in line else line for line in more]
+        if path.name == "score_model.csv":
+            more = ["ecs_trial,试算评分卡,scorecard on trial,enterprise|cooperative,false,2027-06-01,,test data"]
+        path.write_text("\n".join([*lines, *more]) + "\n", encoding="utf-8")
+
+
+def _compare_the_trial(story: Story, settings: Settings) -> None:
+    """Enterprise 13 has a serious penalty a year old (x 0.6): it falls to C, on trial only."""
+    moved = story.landed.execute(
+        "select uscc, official_grade, official_score, trial_grade, trial_score, moved from publish.score_comparison"
+        " where moved <> 'same'"
+    )
+    assert (uscc(13), "B", 828, "C", 720, "down") in moved
+    assert {move[-1] for move in moved} == {"down"}
+    assert story.landed.execute("select distinct model_version from publish.score") == [("ecs_v1",)]
+    page = score_report(settings, LATER)
+    text, twin = page.read_text(encoding="utf-8"), json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+    assert "试算，未生效" in text
+    assert twin["side_by_side"]["ecs_trial"]["status"] == "trial, not in force"
+    assert {row["check_code"] for row in twin["fairness"]} >= {"grade_share", "moved_over_100"}
+
+
 def test_a_view_an_analyst_built_survives_a_changed_definition(story: Story, tmp_path: Path) -> None:
     story.landed.execute("create view public.mine as select build_no, state from publish.build")
     settings = edited(story, tmp_path)
@@ -41,7 +70,9 @@ def test_a_view_an_analyst_built_survives_a_changed_definition(story: Story, tmp
     for view, after, column in (("build", "is_shown", "added"), ("list_entry", "subject_id", "inserted")):
         told = f'      - name: {column}\n        data_type: integer\n        description: "试验 / trial"\n'
         _replace(models / f"publish_{view}.yml", f"      - name: {after}\n", f"{told}      - name: {after}\n")
+    _add_a_trial(settings.project / "dbt_project" / "seeds")
     warehouse.publish(settings, warehouse.build(settings, LATER).build_no)
+    _compare_the_trial(story, settings)
     assert story.landed.execute("select count(*) from public.mine where state = 'published'")[0][0] >= 1
     assert story.landed.execute("select distinct added from publish.build") == [(1,)]
     assert story.landed.execute("select distinct inserted from publish.list_entry") == [(2,)]
@@ -53,6 +84,7 @@ def test_a_view_an_analyst_built_survives_a_changed_definition(story: Story, tmp
         warehouse.build(story.settings, LATER)
     story.landed.execute("drop view public.in_the_way, public.mine")
     warehouse.publish(story.settings, warehouse.build(story.settings, LATER).build_no)
+    assert story.landed.execute("select 1 from publish.score_comparison") == [], "a trial that was given up leaves"
 
 
 def test_a_failed_build_moves_nothing_but_what_must_vanish(story: Story, tmp_path: Path) -> None:
