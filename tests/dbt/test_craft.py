@@ -44,6 +44,7 @@ SHARED = {
     "staging_record_subject": "one matching for all kinds of record",
     "staging_snapshot": "one rule of snapshots for all kinds",
     "staging_snapshot_present": "one rule of snapshots for all kinds",
+    "lists_list_membership": "who is on which list, beside scores, measures and figures of the city",
     "core_effect": "one rule of repairs, withdrawals and objections for all kinds",
 }
 """Models that more than FANOUT others read, and why."""
