@@ -27,6 +27,7 @@ def _lines() -> list[tuple[tuple[str, ...], Measure]]:
     return [
         (("P1", "P3"), p1_landing.run),
         (("P4",), lambda rows: {"P4": p4_gate.run(rows)}),
+        (("P4-NIGHT",), lambda _: {"P4-NIGHT": nights.gate_of_a_night()}),
         (("P8",), lambda _: {"P8": nights.p8()}),
         (("P10",), lambda _: {"P10": nights.p10()}),
         (("TRUTH",), lambda _: {"TRUTH": nights.truth()}),

@@ -1,19 +1,53 @@
-"""P8 and P10: nights under the real scheduler, and the first minute of a newcomer."""
+"""P8 and P10: nights under the real scheduler, and the first minute of a newcomer. Nights without a scheduler for the
+comparison with the truth ledger and for the gate's own time."""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from creditflow import sandbox
+from creditflow.ingest import ingest_department
+from creditflow.ops.ledger import raise_if_failed
+from creditflow.ops.migrate import migrate
+from creditflow.ops.registry_sync import sync_registry
+from creditflow.registry import load
+from creditflow.server import ensure_server
+from creditflow.settings import Settings, load_settings
+
 PROJECT = Path(__file__).resolve().parent.parent
 FIRST, NEXT = "2026-11-20", "2026-11-23"
+TRUTH_DAYS = (FIRST, NEXT, "2026-11-24", "2026-11-25", "2026-11-26", "2026-11-27", "2026-12-04")
+"""The backlog, then a week of days on which the sandbox's deliveries go wrong as a whole, then the weekly ones mended."""
+
+GATE = """
+import json, os, time
+begun = time.perf_counter()
+from creditflow.quality import gate
+from creditflow.registry import load
+from creditflow.settings import load_settings
+settings = load_settings()
+summary = gate(settings, load(settings.project))
+used = os.times()
+print(json.dumps({
+    "seconds": round(time.perf_counter() - begun, 1),
+    "processor_seconds": round(used.user + used.system, 1),
+    "batches": len(summary.batches),
+    "rows": sum(batch.rows_read for batch in summary.batches),
+    "peak_mb": int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) // 1024,
+}))
+"""
 
 
 def _night(home: Path, as_of: str, *options: str) -> dict[str, Any]:
@@ -61,17 +95,82 @@ def _wipe(home: Path) -> None:
 
 
 def truth(scale: float = 0.05) -> dict[str, Any]:
-    """All 43 departments at `scale`, ingested and gated without a scheduler, compared with the sandbox's truth ledger."""
-    from bench.truth import compare
-    from creditflow.server import ensure_server
-    from creditflow.settings import load_settings
+    """All 43 departments at `scale` over a fortnight, ingested and gated without a scheduler, against the truth ledger.
 
+    Adds seconds and peak_mb (of this process, database apart) to the comparison.
+    """
+    from bench.truth import compare
+
+    started = time.monotonic()
+    with _city(scale) as night:
+        for day in TRUTH_DAYS:
+            night.deliver(day)
+            night.ingest(day)
+            night.gate()
+        found = compare(night.settings, night.settings.sandbox_home / "truth").as_dict()
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return {
+        "scale": scale,
+        "days": TRUTH_DAYS,
+        "seconds": round(time.monotonic() - started),
+        "peak_mb": peak_mb,
+        **found,
+    }
+
+
+def gate_of_a_night() -> dict[str, Any]:
+    """P4's second part: what all departments bring in a small night, judged in one process, import included."""
+    with _city(0.01) as night:
+        night.deliver(FIRST)
+        night.ingest(FIRST)
+        environ = {**os.environ, "CREDITFLOW_HOME": str(night.settings.home)}
+        done = subprocess.run(
+            [sys.executable, "-c", GATE], env=environ, cwd=PROJECT, capture_output=True, text=True, check=True
+        )
+    found = dict(json.loads(done.stdout.splitlines()[-1]))
+    found["text"] = (
+        f"{found['seconds']} s wall, {found['processor_seconds']} s of processor in the process ({found['batches']} "
+        f"batches, {found['rows']:,} rows, {found['peak_mb']} MB)"
+    )
+    return found
+
+
+class _Night:
+    """The steps of a night in this process, without build and report."""
+
+    def __init__(self, settings: Settings, shape: sandbox.Shape) -> None:
+        self.settings, self._shape = settings, shape
+        self._registry = load(settings.project)
+        migrate(settings)
+        sync_registry(settings, self._registry)
+        sandbox.up(settings)
+        sandbox.seed(settings, shape, dt.date.fromisoformat(FIRST))
+
+    def deliver(self, day: str) -> None:
+        """The departments put out what they have up to a day."""
+        sandbox.deliver(self.settings, self._shape, dt.date.fromisoformat(day))
+
+    def ingest(self, day: str) -> None:
+        """Fetch and land everything new. Raises RuntimeError when a department failed."""
+        for code in self._registry.all():
+            ingest_department(self.settings, self._registry, code, dt.date.fromisoformat(day))
+            raise_if_failed(self.settings, dt.date.fromisoformat(day), code)
+
+    def gate(self) -> None:
+        """Judge what landed."""
+        from creditflow.quality import gate
+
+        gate(self.settings, self._registry)
+
+
+@contextmanager
+def _city(scale: float) -> Iterator[_Night]:
+    """An installation of its own with the sandbox's servers up and the city seeded; removed afterwards."""
     home = Path(tempfile.mkdtemp(prefix="creditflow-bench-"))
     try:
-        _night(home, FIRST, "--in-process", "--scale", str(scale))
         settings = load_settings({**os.environ, "CREDITFLOW_HOME": str(home)})
         ensure_server(settings)
-        return compare(settings, settings.sandbox_home / "truth").as_dict()
+        yield _Night(settings, sandbox.Shape(scale=scale))
     finally:
         _wipe(home)
 

@@ -4,6 +4,8 @@ Promises
 - The judge knows nothing of the rules: it joins the ledger's rows with the verdicts by delivery and row, and compares words.
 - An injected fault counts as caught only when its row got at least the verdict that the ledger expects of it.
 - A row that is neither in the ledger nor flagged only may not be rejected, held, set aside or called a duplicate.
+- A delivery that went wrong as a whole counts as met only when the batch, or the department's arrival that night, got
+  the very state the ledger expects, and what was sent again in its place got in.
 """
 
 from __future__ import annotations
@@ -29,15 +31,15 @@ SEVERITY = {
 }
 """How far a verdict goes; a row may get more than the least the ledger expects, never less."""
 
-POSITION_OF_FIRST_ROW = {"csv": 2, "table": 2, "html": 2, "xml": 1, "json": 1}
-"""Row number that the readers give the first data row, by format, where the ledger counts positions from 1."""
-
 
 @dataclass
 class Comparison:
-    """by_fault: fault type and expected verdict -> [injected, caught]. missed, refused: rows to look at, without values."""
+    """by_fault: fault type and expected verdict -> [injected, caught]; whole: the same for deliveries as a whole.
+    missed, refused, unmet: rows and deliveries to look at, without values."""
 
     by_fault: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    whole: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    unmet: list[dict[str, Any]] = field(default_factory=list)
     missed: list[dict[str, Any]] = field(default_factory=list)
     refused: list[dict[str, Any]] = field(default_factory=list)
     rows: int = 0
@@ -68,19 +70,26 @@ class Comparison:
                 {"fault": fault, "expected": expected, "injected": found[0], "caught": found[1]}
                 for (fault, expected), found in sorted(self.by_fault.items())
             ],
+            "whole_deliveries": [
+                {"fault": fault, "expected": expected, "injected": found[0], "caught": found[1]}
+                for (fault, expected), found in sorted(self.whole.items())
+            ],
+            "unmet": self.unmet,
             "missed": self.missed[:50],
             "refused": self.refused[:50],
         }
 
 
 def table(found: dict[str, Any]) -> str:
-    """The comparison as a table by fault type, in Markdown."""
-    lines = [
-        f"| {item['fault']} | {item['expected']} | {item['injected']} | {item['caught']} |"
-        for item in found["by_fault"]
-    ]
+    """The comparison as two tables by fault type, rows and whole deliveries, in Markdown."""
     total = f"| **all** | | **{found['injected']}** | **{found['caught']}** |"
-    return "\n".join(["| fault | expected at least | injected | caught |", "|---|---|---|---|", *lines, total])
+    rows = _table("fault of a row", "expected at least", found["by_fault"])
+    return "\n".join([*rows, total, "", *_table("fault of a whole delivery", "expected", found["whole_deliveries"])])
+
+
+def _table(what: str, expected: str, items: list[dict[str, Any]]) -> list[str]:
+    lines = [f"| {item['fault']} | {item['expected']} | {item['injected']} | {item['caught']} |" for item in items]
+    return [f"| {what} | {expected} | injected | caught |", "|---|---|---|---|", *lines]
 
 
 def _ledger(path: Path) -> Iterator[dict[str, str]]:
@@ -88,79 +97,136 @@ def _ledger(path: Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(stream)
 
 
-def _batches(conn: Connection) -> dict[tuple[str, str, str], list[str]]:
-    """(department, feed, ledger's name of the delivery) -> batches. A table or an API has a name per feed and turn only."""
-    found: dict[tuple[str, str, str], list[str]] = {}
-    turn: dict[tuple[str, str], int] = {}
+Place = tuple[str, int]
+"""A row: (batch, row number), or (department/feed, sequence number) where a table or an API numbers its rows for ever."""
+
+_STREAMS = ("frontend_db", "rest_api")
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What the judge needs to know of a batch. stream: department/feed of a table or an API, else blank."""
+
+    department: str
+    feed: str
+    file: str
+    state: str
+    rows: int
+    stream: str
+
+
+def _batches(conn: Connection) -> dict[str, _Batch]:
     with conn.cursor() as cursor:
-        cursor.execute(
-            "select batch_id, department, feed, channel, file from ops.batch order by as_of, received_at, batch_id"
-        )
-        for batch_id, department, feed, channel, file in cursor.fetchall():
-            if channel in ("frontend_db", "rest_api"):
-                turn[department, feed] = turn.get((department, feed), 0) + 1
-                name = f"{department}/{feed}#{turn[department, feed]}"
-            else:
-                name = Path(file).name
-            found.setdefault((department, feed, name), []).append(batch_id)
+        cursor.execute("select batch_id, department, feed, channel, file, state, rows_read from ops.batch")
+        return {
+            batch_id: _Batch(
+                department, feed, Path(file).name, state, rows, f"{department}/{feed}" if channel in _STREAMS else ""
+            )
+            for batch_id, department, feed, channel, file, state, rows in cursor.fetchall()
+        }
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """The gravest verdict of a row, and where it stands."""
+
+    verdict: str
+    rule_ids: list[str]
+    batch_id: str
+    row_no: int
+
+
+def _verdicts(conn: Connection, batches: dict[str, _Batch]) -> dict[Place, _Verdict]:
+    found: dict[Place, _Verdict] = {}
+    with conn.cursor() as cursor:
+        cursor.execute("select batch_id, row_no, version_seq, verdict, rule_ids from quality.row_verdict")
+        for batch_id, row_no, sequence, verdict, rule_ids in cursor.fetchall():
+            stream = batches[batch_id].stream
+            place = (stream, int(sequence)) if stream else (batch_id, int(row_no))
+            before = found.get(place)
+            if before is None or SEVERITY.get(verdict, 3) > SEVERITY.get(before.verdict, 3):
+                found[place] = _Verdict(verdict, rule_ids, batch_id, row_no)
     return found
 
 
-def _verdicts(conn: Connection) -> dict[tuple[str, int], tuple[str, list[str]]]:
-    """(batch, row) -> (gravest verdict, rules)."""
-    found: dict[tuple[str, int], tuple[str, list[str]]] = {}
-    with conn.cursor() as cursor:
-        cursor.execute("select batch_id, row_no, verdict, rule_ids from quality.row_verdict")
-        for batch_id, row_no, verdict, rule_ids in cursor.fetchall():
-            before = found.get((batch_id, row_no))
-            if before is None or SEVERITY.get(verdict, 3) > SEVERITY.get(before[0], 3):
-                found[batch_id, row_no] = (verdict, rule_ids)
-    return found
+_MET = {"hold": ("held", "refused"), "accept": ("accepted", "partly_accepted"), "duplicate": ("duplicate",)}
+"""States of a batch that meet what the ledger expects of a delivery as a whole."""
+
+
+def _whole_deliveries(
+    truth: Path, states: dict[tuple[str, str, str], set[str]], late: set[tuple[str, str]], result: Comparison
+) -> None:
+    """Compare batches.csv. states: of the batches by (department, feed, file); late: (department, day) of arrivals."""
+    for item in _ledger(truth / "batches.csv"):
+        expected, name = item["expected"], item["delivery"]
+
+        def got(name: str, item: dict[str, str] = item) -> set[str]:
+            return states.get((item["department"], item["feed"], name), set())
+
+        if expected == "late":
+            met = (item["department"], item["day"]) in late and bool(got(name) & {*_MET["accept"]})
+        elif expected == "duplicate":  # one file under two names: one gets in, the other says nothing new
+            both = got(name) | got(name.replace("_001.", "_002."))
+            met = bool(both & {*_MET["accept"]}) and bool(both & {*_MET["duplicate"]})
+        else:
+            met = bool(got(name) & {*_MET[expected]})
+            met = met and (not item["healed_by"] or bool(got(item["healed_by"]) & {*_MET["accept"]}))
+        count = result.whole.setdefault((item["fault"], expected), [0, 0])
+        count[0] += 1
+        count[1] += met
+        if not met:
+            result.unmet.append(item | {"got": sorted(got(name)), "healed": sorted(got(item["healed_by"]))})
 
 
 def compare(settings: Settings, truth: Path) -> Comparison:
     """Compare all gated batches with the ledger in `truth` (the sandbox's home/truth)."""
     conn = connect(settings, name="truth", autocommit=True)
     try:
-        batches, verdicts = _batches(conn), _verdicts(conn)
+        batches = _batches(conn)
+        verdicts = _verdicts(conn, batches)
         with conn.cursor() as cursor:
-            cursor.execute("select batch_id, format, channel, state, rows_read from ops.batch")
-            form = {row[0]: row[1:] for row in cursor.fetchall()}
+            cursor.execute("select department, as_of::text from ops.arrival where state = 'late'")
+            late = {(department, day) for department, day in cursor.fetchall()}
     finally:
         conn.close()
-    result = Comparison(rows=sum(item[3] for item in form.values()))
+    result = Comparison(rows=sum(batch.rows for batch in batches.values()))
+    files: dict[tuple[str, str, str], list[str]] = {}
+    for batch_id, batch in batches.items():
+        files.setdefault((batch.department, batch.feed, batch.file), []).append(batch_id)
+    states = {place: {batches[batch_id].state for batch_id in found} for place, found in files.items()}
+    _whole_deliveries(truth, states, late, result)
 
-    def rows_of(item: dict[str, str]) -> list[tuple[str, int]]:
-        places = []
-        for batch_id in batches.get((item["department"], item["feed"], item["delivery"]), []):
-            number = int(item["row_no"])
-            if form[batch_id][1] == "frontend_db":
-                number += POSITION_OF_FIRST_ROW["table"] - 1
-            places.append((batch_id, number))
-        return places
+    def rows_of(item: dict[str, str]) -> list[Place]:
+        if item["seq"]:
+            return [(f"{item['department']}/{item['feed']}", int(item["seq"]))]
+        number = int(item["row_no"])
+        return [(batch_id, number) for batch_id in files.get((item["department"], item["feed"], item["delivery"]), [])]
 
-    held = {batch_id for batch_id, item in form.items() if item[2] in ("held", "refused", "duplicate")}
-    faulty: set[tuple[str, int]] = set()
+    unjudged = {batch_id for batch_id, batch in batches.items() if batch.state in ("held", "refused", "duplicate")}
+    faulty: set[Place] = set()
     for item in _ledger(truth / "faults.csv"):
         places = rows_of(item)
         faulty.update(places)
-        places = [place for place in places if place[0] not in held]
-        if not places:
+        places = [place for place in places if place[0] not in unjudged]
+        found = [verdicts[place] for place in places if place in verdicts]
+        if not places or any(one.batch_id in unjudged for one in found):
             continue
         count = result.by_fault.setdefault((item["fault"], item["expected"]), [0, 0])
         count[0] += 1
         expected = SEVERITY[item["expected"]]
-        got = [verdicts[place][0] for place in places if place in verdicts]
+        got = [one.verdict for one in found]
         if expected == 0 or any(SEVERITY.get(verdict, 3) >= expected for verdict in got):
             count[1] += 1
         else:
-            told = ("department", "feed", "delivery", "row_no", "fault", "field", "expected")
+            told = ("department", "feed", "delivery", "row_no", "seq", "fault", "field", "expected")
             result.missed.append({key: item[key] for key in told} | {"got": got})
     near = {place for item in _ledger(truth / "near_misses.csv") for place in rows_of(item)} - faulty
     result.near_misses = len(near)
-    for place, (verdict, rule_ids) in sorted(verdicts.items()):
-        if verdict == "flagged" or place in faulty or place[0] in held:
+    for place, one in sorted(verdicts.items()):
+        if one.verdict == "flagged" or place in faulty or one.batch_id in unjudged:
             continue
-        result.refused.append({"batch_id": place[0], "row_no": place[1], "verdict": verdict, "rule_ids": rule_ids})
+        result.refused.append(
+            {"batch_id": one.batch_id, "row_no": one.row_no, "verdict": one.verdict, "rule_ids": one.rule_ids}
+        )
         result.near_misses_refused += place in near
     return result

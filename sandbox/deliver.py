@@ -274,13 +274,16 @@ class Night:
             notes, before, rows, blocked = self._spoil(dept, feed, rows, lawful, name, day, operations)
             if writer is None:
                 writer, target = self._open(dept, feed, state, day, number, forbidden, operations)
+                planned = self._planned(dept, feed, number)
+                moved = len(_titles(dept)) if planned and planned["fault"] == "header_moved" else 0
+                first_row = writer.first_row + moved
             table: Iterable[tuple[str, ...]] = zip(*values(dept, feed, rows, forbidden), strict=True)
             broken = {note.row for note in notes if note.type == "extra_cell"}
             if broken:
                 table = ((*r[:3], "（另附）", *r[3:]) if i in broken else r for i, r in enumerate(table))
             writer.add(table, rows.op.tolist(), rows.updated.tolist())
-            faulty += self._fault_lines(dept, feed, delivery, rows, notes, row, writer.first_row, state.next_seq)
-            near += self._near_lines(dept, feed, delivery, rows, blocked, row, writer.first_row, state.next_seq)
+            faulty += self._fault_lines(dept, feed, delivery, rows, notes, row, first_row, state.next_seq)
+            near += self._near_lines(dept, feed, delivery, rows, blocked, row, first_row, state.next_seq)
             subjects.append(rows.subject)
             row += len(rows)
             if feed.kind not in ("arrears", "zero_declaration", "registration"):
@@ -299,7 +302,7 @@ class Night:
         writer.close()
         self.ledger.part("faults", delivery, faulty)
         self.ledger.part("near_misses", delivery, near)
-        self.ledger.row_subjects(dept.code, feed.kind, delivery, writer.first_row, subjects)
+        self.ledger.row_subjects(dept.code, feed.kind, delivery, first_row, subjects)
         seq = state.next_seq if dept.channel in ("frontend_db", "rest_api") else ""
         line = [
             dept.code,
@@ -310,7 +313,7 @@ class Night:
             dept.channel,
             feed.format,
             row,
-            writer.first_row,
+            first_row,
             seq,
             len(faulty),
             len(near),
@@ -552,6 +555,12 @@ class Night:
         else:
             self._put_file(dept, feed, state, day, number, target, rows, delivery)
 
+    def _planned(self, dept: Department, feed: Feed, number: int) -> dict[str, Any] | None:
+        """What goes wrong with a delivery as a whole."""
+        if not self.batch_faults_on or dept.channel != "sftp":
+            return None
+        return batch_faults().get((dept.code, feed.kind, number))
+
     def _put_file(
         self,
         dept: Department,
@@ -565,11 +574,7 @@ class Night:
     ) -> None:
         folder = self._folder(dept, feed)
         folder.mkdir(parents=True, exist_ok=True)
-        planned = (
-            batch_faults().get((dept.code, feed.kind, number))
-            if self.batch_faults_on and dept.channel == "sftp"
-            else None
-        )
+        planned = self._planned(dept, feed, number)
         final = folder / delivery
         if planned is None:
             draft.replace(final)
@@ -624,6 +629,11 @@ class Night:
         return 1
 
 
+def _titles(dept: Department) -> list[str]:
+    """Lines above the headings."""
+    return [f"{dept.name}报送", "（内部资料）"]
+
+
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as handle:
@@ -671,7 +681,7 @@ def _spoil_file(good: Path, final: Path, rows: int, fault: str, dept: Department
     else:
         lines = data.decode(dept.encoding).split("\r\n")
         if fault == "header_moved":
-            lines = [f"{dept.name}报送", "（内部资料）", *lines]
+            lines = [*_titles(dept), *lines]
         elif fault == "column_order":
             lines = (
                 [",".join(reversed(line.split(","))) if '"' not in line else line for line in lines]
@@ -682,7 +692,7 @@ def _spoil_file(good: Path, final: Path, rows: int, fault: str, dept: Department
             lines = [line.split(",", 1)[1] if "," in line else line for line in lines]
         final.write_bytes("\r\n".join(lines).encode("gb18030" if fault == "wrong_encoding" else dept.encoding))
     _control(final, rows, _sha256(final))
-    return "again" if fault in ("broken_content", "missing_column") else ""
+    return "again" if fault in ("broken_content", "missing_column", "wrong_encoding") else ""
 
 
 def deliver(

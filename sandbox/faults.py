@@ -723,6 +723,88 @@ def _leader_of_a_person(r: Row) -> str | None:
     return "legal_representative_name"
 
 
+def _code_missing(r: Row) -> str | None:
+    """An organisation without its code."""
+    if not r.two_sided or r.type != ORGANISATION or not r.real_code or r.feed.layout == "2015":
+        return None
+    for column in ("uscc", "reg_no", "org_code", "tax_no"):
+        r[f"counterparty_{column}"] = ""
+    return "counterparty_uscc"
+
+
+def _household_code_on_company(r: Row) -> str | None:
+    """A household business declared as an organisation: type and code disagree."""
+    if not r.two_sided or r.type != HOUSEHOLD or not r.real_code.startswith("92") or r.feed.layout == "2015":
+        return None
+    r["counterparty_type"] = ORGANISATION
+    return "counterparty_type"
+
+
+def _reg_no_wrong(r: Row) -> str | None:
+    number = r["counterparty_reg_no"]
+    if len(number) != 15 or r.feed.layout == "2015" or number[8:10] <= "12":  # may be a person's number of 15 digits
+        return None
+    r["counterparty_reg_no"] = number[:14] + ("1" if number[14] != "1" else "2")
+    return "counterparty_reg_no"
+
+
+def _leader_id_check(r: Row) -> str | None:
+    number = r["legal_representative_id_no"]
+    if not r.two_sided or len(number) != 18 or r.feed.layout == "2015":
+        return None
+    r["legal_representative_id_no"] = number[:17] + ("0" if number[17] != "0" else "1")
+    return "legal_representative_id_no"
+
+
+def _person_id_type_missing(r: Row) -> str | None:
+    if not r.two_sided or r.type != PERSON or not r["person_id_type"] or r.feed.layout == "2015":
+        return None
+    r["person_id_type"] = ""
+    return "person_id_type"
+
+
+def _authority_unknown(r: Row) -> str | None:
+    """A right code of a body that nobody in the city knows as an authority."""
+    field = r.first_of("permit_authority_uscc", "penalty_authority_uscc")
+    if not field:
+        return None
+    firms = r.planner.world.old_members["e"]
+    r[field] = str(r.planner.world.uscc[firms[int(r.rng.integers(0, len(firms)))]])
+    return field
+
+
+def _source_unit_code_wrong(r: Row) -> str | None:
+    code = r["source_unit_uscc"]
+    if not r.two_sided or not code:
+        return None
+    r["source_unit_uscc"] = code[:17] + _ALPHABET[(_ALPHABET.index(code[17]) + 5) % 31]
+    return "source_unit_uscc"
+
+
+def _other_unnamed(r: Row) -> str | None:
+    """其他 without saying what."""
+    if r.feed.kind != "permit" or not r["permit_category"] or r.feed.layout == "2015":
+        return None
+    r["permit_category"] = "其他"
+    return "permit_category"
+
+
+def _health_in_text(r: Row) -> str | None:
+    field = r.first_of("violation_facts", "permit_content", "problem_found")
+    if not field:
+        return None
+    r[field] = r[field] + r.one("，既往史：示例", "，登记表载明确诊示例病", "，血型：示例")
+    return field
+
+
+def _account_of_a_firm(r: Row) -> str | None:
+    """An approval that was abolished for firms."""
+    if r.feed.kind != "permit" or r.type != ORGANISATION or not r["permit_content"]:
+        return None
+    r["permit_content"] = "企业基本存款账户开户许可"
+    return "permit_content"
+
+
 SPOILERS: dict[str, tuple[Spoiler, str]] = {
     "mandatory_missing": (_mandatory_missing, "reject"),
     "uscc_check_digit": (_uscc_check_digit, "reject"),
@@ -788,6 +870,16 @@ SPOILERS: dict[str, tuple[Spoiler, str]] = {
     "head_office_code": (_head_office_code, "flag"),
     "subject_struck_off": (_subject_struck_off, "flag"),
     "one_party_code_wrong": (_uscc_check_digit, "reject"),
+    "code_missing": (_code_missing, "reject"),
+    "household_code_on_company": (_household_code_on_company, "flag"),
+    "reg_no_wrong": (_reg_no_wrong, "reject"),
+    "leader_id_check": (_leader_id_check, "reject"),
+    "person_id_type_missing": (_person_id_type_missing, "reject"),
+    "authority_unknown": (_authority_unknown, "reject"),
+    "source_unit_code_wrong": (_source_unit_code_wrong, "reject"),
+    "other_unnamed": (_other_unnamed, "flag"),
+    "health_in_text": (_health_in_text, "reject"),
+    "account_of_a_firm": (_account_of_a_firm, "flag"),
 }
 
 # Faults any department makes now and then; the others are somebody's habit (departments.yml).
@@ -833,6 +925,14 @@ _GENERIC = {
         "name_of_another",
         "uscc_confusable_unknown",
         "validity_blank",
+        "code_missing",
+        "household_code_on_company",
+        "reg_no_wrong",
+        "leader_id_check",
+        "person_id_type_missing",
+        "authority_unknown",
+        "source_unit_code_wrong",
+        "other_unnamed",
     ),
     "penalty": (
         *_EVERYWHERE,
@@ -860,6 +960,12 @@ _GENERIC = {
         "uscc_confusable_unknown",
         "subject_struck_off",
         "fine_in_yuan",
+        "code_missing",
+        "household_code_on_company",
+        "leader_id_check",
+        "person_id_type_missing",
+        "authority_unknown",
+        "source_unit_code_wrong",
     ),
     "arrears": ("mandatory_missing", "negative_amount", "amount_text", "junk_name", "uscc_check_digit"),
     "list_entry": (*_EVERYWHERE, "exit_before_entry"),
