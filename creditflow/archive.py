@@ -23,7 +23,7 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
@@ -187,6 +187,20 @@ def manifest_at(settings: Settings, path: str) -> dict[str, Any]:
 def stored_ids(settings: Settings, department: str, feed: str) -> dict[str, str]:
     """batch id -> path of its manifest, for every delivery of a feed that is complete in the archive."""
     return {path.split("/")[-2]: path for path in _Shelf(settings).manifests(f"{department}/{feed}")}
+
+
+def keep_document(settings: Settings, path: str, content: Callable[[], bytes]) -> bool:
+    """Write a small document once; False when there is one at this path, which stays as it is. Raises ArchiveError."""
+    shelf = _Shelf(settings)
+    if shelf.exists(path) or shelf.exists(f"{path}{SEALED}"):
+        return False
+    shelf.write(path, iter([content()]))
+    return True
+
+
+def kept_documents(settings: Settings, folder: str, ending: str) -> list[str]:
+    """Paths of the documents of a folder with this ending, sealed or not, sorted."""
+    return _Shelf(settings).documents(folder, ending)
 
 
 # --- what came, and what may stay ----------------------------------------------------------------------------------
@@ -415,7 +429,7 @@ class _Shelf:
     def reseal(self) -> int:
         """See the module's function of this name."""
         keys, done = self._settings.keys(), 0
-        for place in self._fs.glob(f"{self._root}/*/*/*/*/data.*{SEALED}"):
+        for place in self._fs.glob(f"{self._root}/**/*{SEALED}"):
             with self._fs.open(place, "rb") as stream:
                 if sealed_by(stream) == keys.key_id:
                     continue
@@ -485,6 +499,11 @@ class _Shelf:
         base = f"{self._root}/{below}".rstrip("/")
         found = self._fs.glob(f"{base}{'/*' * depth}/manifest.json") if self._fs.exists(base) else []
         return sorted(str(path)[len(self._root) + 1 :] for path in found)
+
+    def documents(self, folder: str, ending: str) -> list[str]:
+        base = f"{self._root}/{folder}"
+        names = {str(path)[len(self._root) + 1 :].removesuffix(SEALED) for path in self._fs.find(base, maxdepth=1)}
+        return sorted(name for name in names if name.endswith(f".{ending}"))
 
 
 def _storage_error(problem: OSError) -> ArchiveError:

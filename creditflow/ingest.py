@@ -21,6 +21,7 @@ from creditflow.archive import ArchiveError, manifest_at, store, stored_ids
 from creditflow.connectors import fetch
 from creditflow.connectors.delivery import Delivery, FetchError
 from creditflow.landing import ensure_tables, land
+from creditflow.ops import journal
 from creditflow.ops.batches import (
     BatchSummary,
     known_batches,
@@ -30,7 +31,7 @@ from creditflow.ops.batches import (
     register,
     summaries,
 )
-from creditflow.ops.database import Connection, DatabaseUnavailable, connect
+from creditflow.ops.database import Connection, DatabaseUnavailable, connect, transaction
 from creditflow.registry import Department, Feed, Registry
 from creditflow.settings import Settings, SettingsError
 
@@ -81,9 +82,11 @@ def ingest_department(
         for feed in chosen:
             with _locked(conn, code, feed.name):
                 _ingest_feed(settings, registry, conn, department, feed, as_of, outcome)
-        record_arrival(conn, as_of, code, outcome.state(), *outcome.detail(titles), started)
+        with transaction(settings, f"arrival {code}") as told:
+            record_arrival(told, as_of, code, outcome.state(), *outcome.detail(titles), started)
     finally:
         conn.close()
+    journal.keep(settings)
     return outcome.batches
 
 
@@ -155,6 +158,7 @@ def drop(
                     batches.append(_take(settings, registry, conn, department, declared, delivery, as_of))
     finally:
         conn.close()
+    journal.keep(settings)
     return batches
 
 

@@ -18,6 +18,7 @@ from creditflow.cli.output import (
     installation,
     known_departments,
     show_json,
+    tell_difference,
     warehouse,
 )
 
@@ -132,15 +133,17 @@ def publish(build_no: int | None, as_json: bool) -> int:
 
 @click.command()
 @click.argument("build_no", metavar="[BUILD]", type=int, required=False)
+@click.option("--reason", default="未说明 / not given", help="Why; kept for ever.")
+@click.option("--by", "decided_by", default=getpass.getuser, help="Who decides.  [default: the system user]")
 @as_json
-def rollback(build_no: int | None, as_json: bool) -> int:
+def rollback(build_no: int | None, reason: str, decided_by: str, as_json: bool) -> int:
     """Show readers an earlier BUILD again (default: the one before)."""
     settings = installation()
     warehouse(settings)
 
     from creditflow.warehouse import rollback as move_back
 
-    move_back(settings, build_no)
+    move_back(settings, build_no, reason=reason, decided_by=decided_by)
     return _pointer(settings, as_json)
 
 
@@ -174,18 +177,7 @@ def diff(build_a: int, build_b: int, as_json: bool) -> int:
         tables = compare(settings, build_a, build_b)
         show_json({"a": build_a, "b": build_b, "tables": tables, **explained.as_dict()})
         return 0
-    for kind, change in sorted(explained.records.items()):
-        click.echo(f"{kind}: +{change['added']:,} -{change['removed']:,} ~{change['changed']:,}")
-    for entry in explained.memberships:
-        sign = "+" if entry["change"] == "entered" else "-"
-        click.echo(f"名单 / list {entry['list_code']} {sign} {entry['uscc'] or entry['subject_id']}")
-    for moved in explained.grades:
-        click.echo(
-            f"等级 / grade {moved['uscc'] or moved['subject_id']}: {moved['grade_a'] or '·'} -> {moved['grade_b'] or '·'}"
-            f" ({moved['score_a'] or '·'} -> {moved['score_b'] or '·'})"
-        )
-    if not (explained.records or explained.memberships or explained.grades):
-        click.echo("对读者没有变化 / nothing changed for readers")
+    tell_difference(explained)
     return 0
 
 

@@ -12,6 +12,7 @@ from creditflow import __version__
 from creditflow.cli.deciding import decide, review
 from creditflow.cli.documents import docs
 from creditflow.cli.flow import build, diff, drop, gate, ingest, publish, rollback
+from creditflow.cli.history import rebuild, replay
 from creditflow.cli.installation import doctor, down, dsn, psql, sandbox, up
 from creditflow.cli.keeping import backup, keys, metrics, restore, retention
 from creditflow.cli.nightly import night
@@ -54,6 +55,8 @@ for _command in (
     publish,
     rollback,
     diff,
+    rebuild,
+    replay,
     night,
     report,
     decide,

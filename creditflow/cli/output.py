@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from creditflow.registry import Registry
     from creditflow.settings import Settings
+    from creditflow.warehouse import Explained
 
 NARROWEST = 138
 """Characters the widest table needs; a narrower terminal folds its lines instead of losing figures."""
@@ -163,3 +164,19 @@ def answer_batches(settings: Settings, batch_ids: Sequence[str], as_json: bool, 
     else:
         click.echo("没有新数据 / nothing new")
     return 1 if bad_batches(batches) else 0
+
+
+def tell_difference(explained: Explained) -> None:
+    """What readers of one build see otherwise than readers of another: rows by kind, lists, grades."""
+    for kind, change in sorted(explained.records.items()):
+        click.echo(f"{kind}: +{change['added']:,} -{change['removed']:,} ~{change['changed']:,}")
+    for entry in explained.memberships:
+        sign = "+" if entry["change"] == "entered" else "-"
+        click.echo(f"名单 / list {entry['list_code']} {sign} {entry['uscc'] or entry['subject_id']}")
+    for moved in explained.grades:
+        click.echo(
+            f"等级 / grade {moved['uscc'] or moved['subject_id']}: {moved['grade_a'] or '·'} -> {moved['grade_b'] or '·'}"
+            f" ({moved['score_a'] or '·'} -> {moved['score_b'] or '·'})"
+        )
+    if not (explained.records or explained.memberships or explained.grades):
+        click.echo("对读者没有变化 / nothing changed for readers")

@@ -31,6 +31,7 @@ from creditflow.ops.batches import (
     summaries,
 )
 from creditflow.ops.database import Connection, transaction
+from creditflow.ops.journal import keep_rules, note
 from creditflow.ops.keys import hold_keys
 from creditflow.readers import ReadError, Section, read, reason
 from creditflow.readers.answers import answered
@@ -49,18 +50,25 @@ def land(settings: Settings, registry: Registry, batch_id: str, *, overrule: boo
     overrule: a person released it: control totals and the department's own control file no longer hold it.
     Raises KeyError (no such batch), ArchiveError, DatabaseUnavailable. State afterwards: landed, held or duplicate.
     """
+    rules = keep_rules(settings)
     with transaction(settings, f"land {batch_id}") as conn:
         batch = lock_batch(conn, batch_id)
         if batch["state"] not in LANDABLE:
             return summaries(conn, [batch_id])[0]
+        again = batch["state"] == "landed"  # its work table was lost: no step of its own
         first_time = batch["state"] == "archived"
         if first_time:
             move_watermark(conn, batch)
             earlier = same_bytes(conn, batch)
             if earlier is not None:
-                return _duplicate(conn, batch, earlier)
+                summary = _duplicate(conn, batch, earlier)
+                note(conn, "landed", batch_id=batch_id, overrule=overrule, state=summary.state, rules=rules)
+                return summary
         _Landing(settings, registry, conn, batch, overrule).run()
-        return summaries(conn, [batch_id])[0]
+        summary = summaries(conn, [batch_id])[0]
+        if not again:
+            note(conn, "landed", batch_id=batch_id, overrule=overrule, state=summary.state, rules=rules)
+        return summary
 
 
 def _duplicate(conn: Connection, batch: dict[str, Any], earlier: str) -> BatchSummary:

@@ -17,6 +17,7 @@ from typing import Any
 from psycopg2.extras import RealDictCursor
 
 from creditflow.ops.database import Connection
+from creditflow.ops.journal import note
 
 
 @dataclass
@@ -174,7 +175,7 @@ def add_incident(
 def record_arrival(
     conn: Connection, as_of: dt.date, department: str, state: str, zh: str, en: str, started_at: dt.datetime
 ) -> None:
-    """What happened to a department in a night; a later look at the same night keeps 'arrived'."""
+    """What happened to a department in a night; a later look at the same night keeps 'arrived'. Needs a transaction."""
     with conn.cursor() as cursor:
         cursor.execute(
             "insert into ops.arrival as a (as_of, department, state, detail_zh, detail_en, started_at, finished_at)"
@@ -187,3 +188,4 @@ def record_arrival(
             " then a.detail_en else excluded.detail_en end, finished_at = excluded.finished_at",
             (as_of, department, state, zh, en, started_at),
         )
+    note(conn, "arrival", as_of=as_of, department=department, state=state, zh=zh, en=en, started_at=started_at)

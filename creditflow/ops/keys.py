@@ -20,6 +20,7 @@ from psycopg2.extras import execute_values
 
 from creditflow.archive import reseal
 from creditflow.identity.persons import RESIDENT_ID, CipherError, PersonKeys
+from creditflow.ops import journal
 from creditflow.ops.database import Connection, advisory_lock, transaction
 from creditflow.settings import Keys, Settings, write_secret
 
@@ -110,6 +111,7 @@ def rotate(settings: Settings, *, to: Path | None = None) -> Rotation:
     done = _in_warehouse(settings, old, new)
     if to is None:
         draft.replace(key_file(settings))
+    journal.keep(settings)
     return done
 
 
@@ -142,6 +144,7 @@ def _in_warehouse(settings: Settings, old: Keys, new: Keys) -> Rotation:
             changed = sum(_renew(conn, pair) for pair in pairs) + sum(_follow(conn, *column) for column in _lone(conn))
             cursor.execute("update ops.person_key set replaced_at = clock_timestamp() where replaced_at is null")
             cursor.execute("insert into ops.person_key (key_id, values_changed) values (%s, %s)", (new.key_id, changed))
+        journal.note(conn, "keys_rotated", old=old.key_id, new=new.key_id)
     return Rotation(old.key_id, new.key_id, persons, changed, len(pairs))
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 from psycopg2 import sql
 
+from creditflow.ops import journal, proposal
 from creditflow.ops.database import Connection, advisory_lock, transaction
 from creditflow.settings import Settings
 
@@ -90,12 +91,25 @@ def due(settings: Settings, as_of: dt.date) -> dict[str, Any]:
 
 def delete(settings: Settings, as_of: dt.date) -> dict[str, Any]:
     """Delete what is due; the report, also written to home/retention/<as_of>.json. Again on the same day: nothing more."""
+    with transaction(settings, "retention: make way") as conn:
+        proposal.withdraw(conn, "retention")
     with transaction(settings, "retention: delete") as conn:
         advisory_lock(conn, "creditflow.retention")
         found = _due(conn, as_of)
         for item in found:
-            item.rows = _delete_log(conn, item, as_of) if item.rule.log else _delete_records(conn, item, as_of)
+            if item.rule.log:
+                item.rows = _delete_log(conn, item)
+            else:
+                item.rows = delete_records(conn, item.rule.id, item.rule.then, item.kind, item.records, as_of)
         report = _report(as_of, found, deleted=True)
+        taken = [
+            {"rule": item.rule.id, "then": item.rule.then, "kind": item.kind, "records": item.records}
+            for item in found
+            if item.records and not item.rule.log
+        ]
+        if taken:
+            journal.note(conn, "retained", as_of=as_of, taken=taken)
+    journal.keep(settings)
     path = settings.home / "retention" / f"{as_of.isoformat()}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     if report["records"] or not path.exists():
@@ -123,13 +137,29 @@ def hold(
     record_id: str | None = None,
 ) -> int:
     """Place a legal hold on a subject, a record, or (neither given) everything; its number."""
-    with transaction(settings, "legal hold") as conn, conn.cursor() as cursor:
+    told = {"subject_id": subject_id, "record_id": record_id, "reason": reason, "placed_by": by, "placed_on": on}
+    with transaction(settings, "legal hold") as conn:
+        with conn.cursor() as cursor:
+            cursor.execute("select nextval(pg_get_serial_sequence('ops.legal_hold', 'hold_id'))")
+            hold_id = int((cursor.fetchone() or (0,))[0])
+        place_hold(conn, hold_id, **told)
+    journal.keep(settings)
+    return hold_id
+
+
+def place_hold(conn: Connection, hold_id: int, **told: Any) -> None:
+    """A hold under its number, once, in the caller's transaction. told: the other columns of ops.legal_hold."""
+    with conn.cursor() as cursor:
         cursor.execute(
-            "insert into ops.legal_hold (subject_id, record_id, reason, placed_by, placed_on)"
-            " values (%s, %s, %s, %s, %s) returning hold_id",
-            (subject_id, record_id, reason, by, on),
+            "insert into ops.legal_hold (hold_id, subject_id, record_id, reason, placed_by, placed_on)"
+            " overriding system value values (%(hold_id)s, %(subject_id)s, %(record_id)s, %(reason)s, %(placed_by)s,"
+            " %(placed_on)s) on conflict do nothing",
+            {"hold_id": hold_id, **told},
         )
-        return int((cursor.fetchone() or (0,))[0])
+        cursor.execute(
+            "select setval(pg_get_serial_sequence('ops.legal_hold', 'hold_id'), max(hold_id)) from ops.legal_hold"
+        )
+    journal.note(conn, "hold_placed", hold_id=hold_id, **told)
 
 
 def lift(settings: Settings, hold_id: int, *, by: str, on: dt.date) -> bool:
@@ -139,7 +169,11 @@ def lift(settings: Settings, hold_id: int, *, by: str, on: dt.date) -> bool:
             "update ops.legal_hold set lifted_by = %s, lifted_on = %s where hold_id = %s and lifted_on is null",
             (by, on, hold_id),
         )
-        return bool(cursor.rowcount)
+        lifted = bool(cursor.rowcount)
+        if lifted:
+            journal.note(conn, "hold_lifted", hold_id=hold_id, by=by, on=on)
+    journal.keep(settings)
+    return lifted
 
 
 def _report(as_of: dt.date, found: list[Due], *, deleted: bool) -> dict[str, Any]:
@@ -209,33 +243,33 @@ def _due_log(conn: Connection, rule: Rule, as_of: dt.date) -> Due:
     return Due(rule, "query_log", [one for one, held in rows if not held], sum(held for _, held in rows), 0)
 
 
-def _delete_log(conn: Connection, item: Due, as_of: dt.date) -> int:
+def _delete_log(conn: Connection, item: Due) -> int:
     with conn.cursor() as cursor:
         cursor.execute("delete from ops.query_log where query_id::text = any(%s)", (item.records,))
         return int(cursor.rowcount)
 
 
-def _delete_records(conn: Connection, item: Due, as_of: dt.date) -> int:
-    """Out of every table that knows the records; suppression first, so that nobody sees half of it."""
-    if not item.records:
+def delete_records(conn: Connection, rule: str, then: str, kind: str, records: list[str], as_of: dt.date) -> int:
+    """Out of every table that knows the records; suppression first, so that nobody sees half of it. Rows deleted."""
+    if not records:
         return 0
     with conn.cursor() as cursor:
         cursor.execute(
             "insert into ops.suppression (record_id, since, reason, decided_by)"
             " select unnest(%s::uuid[]), %s, 'deleted', %s"
             " on conflict (record_id) do update set reason = 'deleted'",
-            (item.records, as_of, item.rule.id),
+            (records, as_of, rule),
         )
         rows = 0
-        for schema, table, key in _tables_of(conn, item.kind):
+        for schema, table, key in _tables_of(conn, kind):
             name, column = sql.Identifier(schema, table), sql.Identifier(key)
-            if item.rule.then == "archive":
+            if then == "archive":
                 cursor.execute(
                     sql.SQL(
                         "insert into cold.record select {key}, %s, %s, jsonb_agg(to_jsonb(t)) from {table} t"
                         " where {key} = any(%s::uuid[]) group by {key}"
                     ).format(key=column, table=name),
-                    (f"{schema}.{table}", as_of, item.records),
+                    (f"{schema}.{table}", as_of, records),
                 )
             cursor.execute(
                 sql.SQL(
@@ -243,17 +277,17 @@ def _delete_records(conn: Connection, item: Due, as_of: dt.date) -> int:
                     " encode(sha256(convert_to(string_agg(t::text, chr(10) order by t::text collate \"C\"), 'UTF8')), 'hex')"
                     " from {table} t where {key} = any(%s::uuid[]) group by {key} on conflict do nothing"
                 ).format(key=column, table=name),
-                (f"{schema}.{table}", item.rule.id, as_of, item.records),
+                (f"{schema}.{table}", rule, as_of, records),
             )
             cursor.execute(
                 sql.SQL("delete from {table} where {key} = any(%s::uuid[])").format(table=name, key=column),
-                (item.records,),
+                (records,),
             )
             rows += int(cursor.rowcount)
         cursor.execute(
             "update quality.row_verdict set payload = null, suggestion = null"
             " where record_key = any(%s::uuid[]) and payload is not null",
-            (item.records,),
+            (records,),
         )
     return rows
 

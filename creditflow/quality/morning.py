@@ -11,6 +11,8 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from creditflow.ops.database import transaction
+from creditflow.ops.journal import keep, keep_rules, note
 from creditflow.quality.indicators import refresh_indicators
 from creditflow.quality.issues import SweepSummary, sweep_issues
 from creditflow.quality.returns import write_returns
@@ -32,4 +34,7 @@ def settle(settings: Settings, registry: Registry, as_of: dt.date) -> Morning:
     files = write_returns(settings, registry, as_of)
     issues = sweep_issues(settings, registry, as_of)
     refresh_indicators(settings, registry, as_of)
+    with transaction(settings, "settled") as conn:
+        note(conn, "settled", as_of=as_of, rules=keep_rules(settings))
+    keep(settings)
     return Morning(issues, sum(file.suffix == ".xlsx" for file in files))

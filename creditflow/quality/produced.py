@@ -18,7 +18,8 @@ from collections.abc import Sequence
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from creditflow.ops.database import transaction
+from creditflow.ops import journal
+from creditflow.ops.database import Connection, transaction
 from creditflow.registry import Registry
 from creditflow.settings import Settings
 
@@ -60,12 +61,24 @@ def declare_produced(
         "produced": produced,
         "as_of": as_of.isoformat(),
     }
-    with transaction(settings, "monthly return") as conn, conn.cursor() as cursor:
+    with transaction(settings, "monthly return") as conn:
+        enter(conn, str(uuid.uuid4()), reason, decided_by, dt.datetime.now(dt.UTC), detail)
+    journal.keep(settings)
+
+
+def enter(
+    conn: Connection, event_id: str, reason: str, decided_by: str, decided_at: dt.datetime, detail: dict[str, object]
+) -> None:
+    """Write a return's event, once, in the caller's transaction."""
+    with conn.cursor() as cursor:
         cursor.execute(
             "insert into ops.event (event_id, event_type, reason, decided_by, decided_at, detail)"
-            " values (%s, %s, %s, %s, clock_timestamp(), %s)",
-            (str(uuid.uuid4()), EVENT, reason, decided_by, json.dumps(detail)),
+            " values (%s, %s, %s, %s, %s, %s) on conflict do nothing",
+            (event_id, EVENT, reason, decided_by, decided_at, json.dumps(detail)),
         )
+    journal.note(
+        conn, "produced", event_id=event_id, reason=reason, decided_by=decided_by, decided_at=decided_at, detail=detail
+    )
 
 
 _NOW = """

@@ -29,7 +29,9 @@ from creditflow.identity.codes import uscc_ok
 from creditflow.landing import land
 from creditflow.landing.keys import key_maker
 from creditflow.landing.tables import work_table
+from creditflow.ops import journal, proposal
 from creditflow.ops.database import Connection, connect, transaction
+from creditflow.ops.ledger import COUNTS
 from creditflow.quality.checks import literal
 from creditflow.quality.compiling import (
     BATCH_FACTS,
@@ -91,11 +93,15 @@ def gate(settings: Settings, registry: Registry, batch_ids: Sequence[str] | None
         _one_sweep_at_a_time(conn)
         book = load_or_previous(settings, registry)
         waiting = _waiting(conn, batch_ids)
+        if waiting and _make_way(settings, "gate", frozenset(batch["batch_id"] for batch in waiting)):
+            waiting = _waiting(conn, batch_ids)
         if book.fallback:
             _report_fallback(conn, book, waiting)
         verdicts = tuple(_Sweep(settings, registry, book, conn).run(waiting)) if waiting else ()
     finally:
         conn.close()
+    if verdicts:
+        journal.keep(settings)
     problems = tuple(str(problem) for problem in book.fallback)
     return GateSummary(verdicts, time.monotonic() - started, book.digest, problems)
 
@@ -105,9 +111,12 @@ def release(
 ) -> BatchVerdict:
     """A person lets a held batch in: it lands again and is judged with holds set aside. Rejected rows stay rejected.
 
-    now: clock of the decision, for replaying it; default the database's. Raises GateDecisionError.
+    now: clock of the decision, default the database's. Raises GateDecisionError.
     """
-    _decide_on_held(settings, batch_id, "gate_release", reason, decided_by, now)
+    _make_way(settings, decided_by)
+    with transaction(settings, "gate decision") as conn:
+        decide_on_held(conn, batch_id, "gate_release", reason, decided_by, now)
+    journal.keep(settings)
     landed = land(settings, registry, batch_id, overrule=True)
     if landed.state != "landed":
         raise GateDecisionError(f"{batch_id}: 文件无法读取，放行无效 / released, but the file cannot be read")
@@ -117,15 +126,29 @@ def release(
 
 def refuse(settings: Settings, batch_id: str, reason: str, decided_by: str, *, now: datetime | None = None) -> None:
     """A person refuses a held batch: all its held rows are rejected. Raises GateDecisionError."""
-    _decide_on_held(settings, batch_id, "gate_refuse", reason, decided_by, now)
+    _make_way(settings, decided_by)
+    with transaction(settings, "gate decision") as conn:
+        decide_on_held(conn, batch_id, "gate_refuse", reason, decided_by, now)
+    journal.keep(settings)
 
 
-def _decide_on_held(
-    settings: Settings, batch_id: str, event: str, reason: str, decided_by: str, now: datetime | None
+def decide_on_held(
+    conn: Connection,
+    batch_id: str,
+    event: str,
+    reason: str,
+    decided_by: str,
+    now: datetime | None,
+    event_id: str | None = None,
 ) -> None:
+    """Record a decision on a held batch in the caller's transaction; a refusal takes effect at once.
+
+    event: gate_release or gate_refuse. event_id: of a decision that is repeated. Raises GateDecisionError.
+    """
     if not reason.strip() or not decided_by.strip():
         raise GateDecisionError("须说明理由和决定人 / a decision needs a reason and a name")
-    with transaction(settings, "gate decision") as conn, conn.cursor() as cursor:
+    event_id = event_id or str(uuid.uuid4())
+    with conn.cursor() as cursor:
         cursor.execute("select state from ops.batch where batch_id = %s for update", (batch_id,))
         row = cursor.fetchone()
         if row is None or row[0] != "held":
@@ -133,9 +156,10 @@ def _decide_on_held(
             raise GateDecisionError(f"{batch_id}: {what}，不在暂扣中 / this batch is not held")
         cursor.execute(
             "insert into ops.event (event_id, event_type, batch_id, reason, decided_by, decided_at)"
-            " values (%s, %s, %s, %s, %s, coalesce(%s, clock_timestamp()))",
-            (str(uuid.uuid4()), event, batch_id, reason, decided_by, now),
+            " values (%s, %s, %s, %s, %s, coalesce(%s, clock_timestamp())) returning decided_at",
+            (event_id, event, batch_id, reason, decided_by, now),
         )
+        (moment,) = cursor.fetchone() or (now,)
         if event == "gate_refuse":
             cursor.execute(
                 "update quality.row_verdict set verdict = 'rejected', rule_ids = array['BATCH-REFUSED']"
@@ -155,12 +179,34 @@ def _decide_on_held(
             )
         else:
             cursor.execute("update ops.batch set gate_failures = 0 where batch_id = %s", (batch_id,))
+    journal.note(
+        conn,
+        "decided",
+        event_id=event_id,
+        event_type=event,
+        batch_id=batch_id,
+        reason=reason,
+        decided_by=decided_by,
+        decided_at=moment,
+    )
 
 
 def _one_sweep_at_a_time(conn: Connection) -> None:
     """Wait for, and hold until `conn` is closed, the right to sweep: the gate's work tables have one user."""
     with conn.cursor() as cursor:
         cursor.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (LOCK,))
+
+
+def _make_way(settings: Settings, by: str, unless: frozenset[str] | None = None) -> bool:
+    """Withdraw an open proposal, for what comes now is decided by what stands; whether there was one.
+
+    unless: deliveries about to be judged; where they are the proposal's own, it stays.
+    """
+    with transaction(settings, "make way") as conn:
+        found = proposal.open_proposal(conn)
+        if found is None or (unless is not None and unless <= set(found.batches)):
+            return False
+        return proposal.withdraw(conn, by)
 
 
 def _waiting(conn: Connection, batch_ids: Sequence[str] | None) -> list[dict[str, Any]]:
@@ -206,6 +252,7 @@ class _Sweep:
         self.book = book
         self.conn = conn
         self._validator: Validator | None = None
+        self._step = {"sweep": str(uuid.uuid4()), "rules": journal.keep_rules(settings)}
 
     def run(self, waiting: Sequence[dict[str, Any]]) -> Iterator[BatchVerdict]:
         """Verdicts of all waiting batches, kind by kind."""
@@ -255,12 +302,8 @@ class _Sweep:
             "gate": True,
         }
         reasons = [*(batch["reasons"] or []), reason]
-        self._execute(
-            "update ops.batch set state = 'held', rows_accepted = 0, rows_rejected = 0, rows_out_of_scope = 0,"
-            " rows_duplicate = 0, rows_held = rows_read, reasons = %s, gated_at = clock_timestamp() where batch_id = %s",
-            json.dumps(reasons, ensure_ascii=False),
-            batch["batch_id"],
-        )
+        with transaction(self.settings, f"gate error {batch['batch_id']}") as conn:
+            hold_as_error(conn, batch["batch_id"], reasons)
         return BatchVerdict(
             batch["batch_id"],
             batch["department"],
@@ -311,6 +354,8 @@ class _Sweep:
                     cursor.execute(
                         "update ops.batch set seconds = seconds + %s where batch_id = %s", (seconds, batch_id)
                     )
+                counts = {name: getattr(verdict, name) for name in COUNTS}
+                journal.note(conn, "judged", batch_id=batch_id, state=verdict.state, counts=counts, **self._step)
             yield replace(verdict, seconds=seconds)
         for table in (gate_table(name), BATCH_FACTS, FAILING):
             self._execute(f"drop table if exists {table}")
@@ -484,6 +529,17 @@ class _Sweep:
         with self.conn.cursor() as cursor:
             cursor.execute(statement, parameters or None)
             return max(0, cursor.rowcount)
+
+
+def hold_as_error(conn: Connection, batch_id: str, reasons: Sequence[Mapping[str, Any]]) -> None:
+    """Hold a batch the gate could not judge; all its rows wait."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "update ops.batch set state = 'held', rows_accepted = 0, rows_rejected = 0, rows_out_of_scope = 0,"
+            " rows_duplicate = 0, rows_held = rows_read, reasons = %s, gated_at = clock_timestamp() where batch_id = %s",
+            (json.dumps(list(reasons), ensure_ascii=False), batch_id),
+        )
+    journal.note(conn, "gate_error", batch_id=batch_id, reasons=list(reasons))
 
 
 def _groups(batches: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

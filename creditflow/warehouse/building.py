@@ -11,13 +11,16 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from psycopg2 import sql
 from psycopg2.extras import Json
 
+from creditflow.ops import journal, proposal
 from creditflow.ops.database import Connection, connect, transaction, try_session_lock
+from creditflow.ops.journal import note
 from creditflow.settings import Settings
 from creditflow.warehouse import dbt, rights
 from creditflow.warehouse.history import TableChange, UnknownBuild, changes, undo
@@ -63,8 +66,26 @@ class BuildSummary:
         return asdict(self) | {"as_of": self.as_of.isoformat(), "failures": list(self.failures)}
 
 
-def build(settings: Settings, as_of: dt.date, reason: str = "night") -> BuildSummary:
+@dataclass(frozen=True)
+class Frozen:
+    """A build that was begun before, to be repeated: its number and its batches in their order."""
+
+    build_no: int
+    batches: tuple[str, ...]
+
+
+def build(
+    settings: Settings,
+    as_of: dt.date,
+    reason: str = "night",
+    *,
+    again: Sequence[str] = (),
+    frozen: Frozen | None = None,
+) -> BuildSummary:
     """Build everything that changed or fell due from all accepted batches, as of a business date. Does not publish.
+
+    again: deliveries of earlier builds that were interpreted anew and belong to this one too (a replay); without them an
+    open proposal is withdrawn first. frozen: repeat this build instead of opening a new number (a rebuild).
 
     Raises BuildBusy, BuildFailed (with the summary; rows of the failed build stay invisible until the next build takes
     them back) and dbt.DbtFailed when dbt could not run.
@@ -74,14 +95,15 @@ def build(settings: Settings, as_of: dt.date, reason: str = "night") -> BuildSum
     try:
         if not try_session_lock(lock, LOCK):
             raise BuildBusy("另一构建正在进行 / another build is running")
-        build_no, batches = _begin(settings, as_of, reason)
+        build_no, batches = _begin(settings, as_of, reason, again, frozen)
         try:
             result = _run(settings)
         except BaseException as problem:
             _finish(settings, build_no, "failed", {"failures": [type(problem).__name__]})
             raise
         with transaction(settings, f"suppress {build_no}") as conn:
-            suppressed = _suppress(conn, build_no)
+            # what is only proposed hides nothing, and lifts nothing
+            suppressed = 0 if again else _suppress(conn, build_no)
         with transaction(settings, f"sum up {build_no}") as conn:
             changed = changes(conn, build_no - 1, build_no)
         summary = BuildSummary(
@@ -115,30 +137,46 @@ def build(settings: Settings, as_of: dt.date, reason: str = "night") -> BuildSum
         return summary
     finally:
         lock.close()
+        journal.keep(settings)
 
 
-def publish(settings: Settings, build_no: int | None = None) -> int:
+def publish(settings: Settings, build_no: int | None = None, *, decided_by: str = "") -> int:
     """Show readers a build whose tests passed (default: the newest that is not abandoned); returns its number.
 
-    Raises UnknownBuild when there is none, BuildBusy while a build runs.
+    The build of an open proposal is shown only when it is named, and that accepts the proposal. Raises UnknownBuild when
+    there is none, BuildBusy while a build runs.
     """
     with _pointer(settings, "publish") as conn, conn.cursor() as cursor:
         cursor.execute(
             "select build_no, as_of from ops.build where state in ('tested', 'published')"
-            " and build_no = coalesce(%s, (select max(build_no) from ops.build where state in ('tested', 'published')))",
+            " and build_no = coalesce(%s, (select max(b.build_no) from ops.build b where b.state in ('tested', 'published')"
+            " and not exists (select 1 from ops.replay r where r.build_no = b.build_no and r.state = 'proposed')))",
             (build_no,),
         )
         found = cursor.fetchone()
         if found is None:
             raise UnknownBuild(_missing(build_no))
+        if proposal.accept(conn, found[0], decided_by):
+            _suppress(conn, found[0])
         _move(conn, *found)
-        return int(found[0])
+        note(conn, "pointer", build_no=found[0], event="publish", decided_by=decided_by)
+    journal.keep(settings)
+    return int(found[0])
 
 
-def rollback(settings: Settings, build_no: int | None = None) -> int:
+def rollback(
+    settings: Settings,
+    build_no: int | None = None,
+    *,
+    reason: str = "",
+    decided_by: str = "",
+    now: dt.datetime | None = None,
+    event_id: str | None = None,
+) -> int:
     """Show readers an earlier published build again (default: the one before the present); returns its number.
 
-    Build 0, the empty warehouse, can be named too. Raises UnknownBuild, BuildBusy.
+    Build 0, the empty warehouse, can be named too. reason and decided_by are kept as an event. now, event_id: of a
+    rollback that is repeated. Raises UnknownBuild, BuildBusy.
     """
     with _pointer(settings, "rollback") as conn, conn.cursor() as cursor:
         cursor.execute(
@@ -150,12 +188,29 @@ def rollback(settings: Settings, build_no: int | None = None) -> int:
         found = cursor.fetchone()
         if found is None:
             raise UnknownBuild(_missing(build_no))
+        proposal.withdraw(conn, decided_by)
         _move(conn, *found)
-        return int(found[0])
+        event_id = event_id or str(uuid.uuid4())
+        cursor.execute(
+            "insert into ops.event (event_id, event_type, build_no, reason, decided_by, decided_at)"
+            " values (%s, 'rollback', %s, %s, %s, coalesce(%s, clock_timestamp())) on conflict do nothing"
+            " returning decided_at",
+            (event_id, found[0], reason, decided_by, now),
+        )
+        (moment,) = cursor.fetchone() or (now,)
+        note(
+            conn, "pointer", build_no=found[0], event="rollback", event_id=event_id, reason=reason,
+            decided_by=decided_by, decided_at=moment,
+        )  # fmt: skip
+    journal.keep(settings)
+    return int(found[0])
 
 
-def _begin(settings: Settings, as_of: dt.date, reason: str) -> tuple[int, int]:
+def _begin(
+    settings: Settings, as_of: dt.date, reason: str, again: Sequence[str], frozen: Frozen | None
+) -> tuple[int, int]:
     """Take back what builds above the pointer did, open a new number, freeze its batches."""
+    kept = journal.keep_rules(settings)
     with transaction(settings, "begin build") as conn, conn.cursor() as cursor:
         cursor.execute("select build_no from ops.pointer where name = 'publish' for update")
         pointer = int((cursor.fetchone() or (0,))[0])
@@ -164,26 +219,64 @@ def _begin(settings: Settings, as_of: dt.date, reason: str) -> tuple[int, int]:
             " where build_no > %s and state <> 'abandoned' returning build_no",
             (pointer,),
         )
-        if cursor.fetchall():
+        abandoned = [int(number) for (number,) in cursor.fetchall()]
+        if abandoned:
             undo(conn, pointer)
-        cursor.execute("select nextval('ops.build_no')")
+        anew = [*again, *proposal.accepted_in(conn, abandoned)]
+        if not again:
+            proposal.withdraw(conn, reason)
+        if frozen is not None:  # a repetition that was interrupted left its number behind
+            cursor.execute("delete from ops.build_batch where build_no = %s", (frozen.build_no,))
+            cursor.execute("delete from ops.build where build_no = %s", (frozen.build_no,))
+        if frozen is None:
+            cursor.execute("select nextval('ops.build_no')")
+        else:
+            cursor.execute("select setval('ops.build_no', %s)", (frozen.build_no,))
         build_no = int((cursor.fetchone() or (0,))[0])
+        code, rules = dbt.code_hash(settings), dbt.rule_hash(settings)
         cursor.execute(
             "insert into ops.build (build_no, as_of, state, reason, code_hash, started_at, detail)"
             " values (%s, %s, 'running', %s, %s, clock_timestamp(), %s)",
-            (build_no, as_of, reason, dbt.code_hash(settings), Json({"rule_hash": dbt.rule_hash(settings)})),
+            (build_no, as_of, reason, code, Json({"rule_hash": rules})),
         )
+        if frozen is None:
+            cursor.execute(
+                "insert into ops.build_batch (build_no, batch_id, ordinal)"
+                " select %s, b.batch_id, row_number() over (order by b.delivered_at, b.batch_id)"
+                " from ops.batch b where b.state in ('accepted', 'partly_accepted') and not exists ("
+                "  select 1 from ops.build_batch m join ops.build n using (build_no)"
+                "  where m.batch_id = b.batch_id and n.state = 'published' and m.batch_id <> all(%s))",
+                (build_no, anew),
+            )
+        else:
+            cursor.execute(
+                "insert into ops.build_batch (build_no, batch_id, ordinal)"
+                " select %s, batch_id, place from unnest(%s::text[]) with ordinality as f (batch_id, place)",
+                (build_no, list(frozen.batches)),
+            )
         cursor.execute(
-            "insert into ops.build_batch (build_no, batch_id, ordinal)"
-            " select %s, b.batch_id, row_number() over (order by b.delivered_at, b.batch_id)"
-            " from ops.batch b where b.state in ('accepted', 'partly_accepted') and not exists ("
-            "  select 1 from ops.build_batch m join ops.build n using (build_no)"
-            "  where m.batch_id = b.batch_id and n.state = 'published')",
-            (build_no,),
+            "update ops.build set batches = (select count(*) from ops.build_batch where build_no = %(n)s)"
+            " where build_no = %(n)s",
+            {"n": build_no},
         )
-        batches = cursor.rowcount
-        cursor.execute("update ops.build set batches = %s where build_no = %s", (batches, build_no))
-        return build_no, batches
+        if again:
+            proposal.remember_records(conn, build_no, list(again))
+        proposal.carry_over(conn, abandoned, build_no)
+        cursor.execute("select batch_id from ops.build_batch where build_no = %s order by ordinal", (build_no,))
+        batches = [str(batch_id) for (batch_id,) in cursor.fetchall()]
+        note(
+            conn,
+            "build",
+            build_no=build_no,
+            as_of=as_of,
+            reason=reason,
+            batches=batches,
+            again=list(again),
+            code_hash=code,
+            rule_hash=rules,
+            rules=kept,
+        )
+        return build_no, len(batches)
 
 
 def _run(settings: Settings) -> dbt.DbtResult:
@@ -257,6 +350,7 @@ def _finish(settings: Settings, build_no: int, state: str, detail: Mapping[str, 
             "update ops.build set state = %s, finished_at = clock_timestamp(), detail = detail || %s where build_no = %s",
             (state, Json(dict(detail)), build_no),
         )
+        note(conn, "built", build_no=build_no, state=state, suppressed=detail.get("suppressed"))
 
 
 def _move(conn: Connection, build_no: int, as_of: dt.date | None) -> None:

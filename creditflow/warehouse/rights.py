@@ -57,7 +57,13 @@ VERDICT_FACTS = ("batch_id", "row_no", "record_key", "verdict", "rule_ids", "fie
 RESULTS = ("rule_result", "incident", "issue", "issue_sweep", "department_day", "department_month")
 WAREHOUSE = tuple(Right("select", schema) for schema in ("publish", "core", "lists", "scores", "entity"))
 RULES = Right("select", "ops", (*CONTROL, RULE_TABLES))
-LOGS = ("event", "query_log", "build", "build_batch", "schema_migration")
+LOGS = ("event", "query_log", "build", "build_batch", "schema_migration", "journal", "replay")
+JOURNAL = (
+    Right("select, insert", "ops", ("journal",)),
+    Right("select, update", "ops", ("journal_archived", "replay")),
+    Right("select", "ops", ("rebuild",)),
+)
+"""What a step needs to note itself, and to see that no rebuild and no replay is under way."""
 
 RIGHTS: dict[str, tuple[Right, ...]] = {
     "role_ingest": (
@@ -65,6 +71,7 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
         Right("select, insert, update", "ops", ("batch", "watermark", "arrival")),
         Right("select, insert, update, delete", "work", makes=True),
         Right("select, insert", "quality", ("incident",)),
+        *JOURNAL,
     ),
     "role_quality": (
         RULES,
@@ -72,6 +79,7 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
         Right("select, insert, update, delete", "work", makes=True),
         Right("select, insert, delete", "landing"),
         Right("select, insert, update, delete", "quality"),
+        *JOURNAL,
     ),
     "role_transform": (
         RULES,
@@ -84,6 +92,8 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
         ),
         Right("select, insert, update, delete", "entity", ("person", "relation")),
         Right("select", "publish"),
+        Right("select, insert, delete", "ops", ("replayed_record",)),
+        *JOURNAL,
     ),
     "role_analyst": (
         *WAREHOUSE,

@@ -79,3 +79,15 @@
 {% macro has_history() -%}
     {{ return(execute and (var('build_no') is not none or load_relation(this) is not none)) }}
 {%- endmacro %}
+
+{# Whether the running build interprets deliveries again: then the records in ops.replayed_record are looked at whatever
+   version is known. Every other build compiles as if there were no replays. #}
+{% macro is_replay() -%}
+    {%- if not execute -%}{{ return(false) }}{%- endif -%}
+    {{ return(run_query('select 1 from ops.replayed_record where build_no = ' ~ build_no() ~ ' limit 1').rows | length > 0) }}
+{%- endmacro %}
+
+{# Records a replay looks at again, as what may stand in `in ( )`. #}
+{% macro replayed_records() -%}
+    select rr.record_id from {{ source('ops', 'replayed_record') }} as rr where rr.build_no = {{ build_no() }}
+{%- endmacro %}

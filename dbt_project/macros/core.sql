@@ -10,6 +10,7 @@
     {%- set snapshot = ref('staging_snapshot') -%}
     {%- set present = ref('staging_snapshot_present') -%}
     {%- set open = open_build() | trim -%}
+    {%- set replay = is_replay() -%}
     select
         s.{{ columns | join(',\n        s.') }},
         null::date as snapshot_ended_on,
@@ -33,6 +34,9 @@
     left join {{ this }} as o on s.record_id = o.record_id and o.known_to_build = {{ open }}
     where o.record_id is null
         or (s.version_at, s.version_seq, s.content_hash) > (o.version_at, o.version_seq, o.content_hash)
+        {%- if replay %}
+        or s.record_id in ({{ replayed_records() }})
+        {%- endif %}
     union all
     select
         k.{{ columns | join(',\n        k.') }},
@@ -80,6 +84,9 @@
             where s.record_id = k.record_id
                 and (s.version_at, s.version_seq, s.content_hash) > (k.version_at, k.version_seq, k.content_hash)
         )
+        {%- if replay %}
+        and k.record_id not in ({{ replayed_records() }})
+        {%- endif %}
     {%- else %}
     {# keep the inputs of later builds in the graph from the first one on #}
     {%- set _ = [alias, effect, snapshot, present] -%}

@@ -4,17 +4,21 @@
    compared by hash, because sorting millions of wide rows is what one waits for. #}
 {% macro arrived(kind, build) -%}
     {%- set batches = frozen_batches(kind, build) -%}
+    {%- set replay = is_replay() -%}
     {%- set newest_first = 'version_at desc, version_seq desc, content_hash desc, batch_id desc, row_no desc' -%}
     select
         l.*,
         b.layout,
         b.received_at,
         (b.delivered_at at time zone 'Asia/Shanghai')::date as delivered_on
-    {%- if is_small(kind, build) %}
+    {%- if is_small(kind, build) or replay %}
     from (
         select distinct on (n.record_key) n.*
         from {{ source('landing', kind) }} as n
         where n.batch_id in ({{ batches }})
+            {%- if replay %}
+            or n.record_key in ({{ replayed_records() }})
+            {%- endif %}
         order by n.record_key asc, n.{{ newest_first.replace(', ', ', n.') }}
     ) as l
     inner join {{ source('ops', 'batch') }} as b on l.batch_id = b.batch_id

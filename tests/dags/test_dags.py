@@ -17,7 +17,7 @@ from creditflow.registry import RegistryError, load
 from tests.conftest import PROJECT
 
 Parse = Callable[..., dict[str, Any]]
-OTHERS = {"quality_gate", "warehouse", "reports", "digest", "maintenance", "registry_health"}
+OTHERS = {"quality_gate", "warehouse", "reports", "digest", "maintenance", "registry_health", "replay"}
 
 
 @pytest.fixture(scope="session")
@@ -126,6 +126,19 @@ def test_the_gate_follows_landings_and_the_warehouse_the_clock(dags: dict[str, A
         "publish": ["build"],
     }
     assert tasks["publish"]["outlets"] == ["published"]
+
+
+def test_a_replay_is_started_by_a_person_who_says_which_nights_and_why(dags: dict[str, Any]) -> None:
+    dag = dags["replay"]
+    assert (dag["schedule"], dag["max_active_runs"]) == ("NullTimetable", 1)
+    tasks = {task["id"]: task for task in dag["tasks"]}
+    assert {name: task["after"] for name, task in tasks.items()} == {"interpret": [], "publish": ["interpret"]}
+    assert {name: task["outlets"] for name, task in tasks.items()} == {"interpret": [], "publish": ["published"]}
+    assert tasks["interpret"]["retries"] == 0, "a second try would begin anew: a person looks first"
+    params = dict(dag["serialized"]["dag"]["params"])
+    needed = {name for name, param in params.items() if "arg_not_set" in json.dumps(param["default"])}
+    assert needed == {"first", "last", "reason"}
+    assert params["publish"]["default"] is False
 
 
 def test_parsing_twice_gives_the_same_dags_whatever_the_hash_seed(parse: Parse, dags: dict[str, Any]) -> None:

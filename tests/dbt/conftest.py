@@ -93,9 +93,8 @@ def story(server: Server, warehouse_template: str, tmp_path_factory: pytest.Temp
             )
         )
     admin.close()
-    settings = Settings(
-        tmp_path_factory.mktemp("story"), PROJECT, "memory://unused", external_warehouse=server.url(name)
-    )
+    home = tmp_path_factory.mktemp("story")
+    settings = Settings(home, PROJECT, f"file://{home}/archive", external_warehouse=server.url(name))
     told = Story(settings, Landed(settings, load_kinds(PROJECT)))
     existing = told.landed.execute("select 1 from pg_tables where schemaname = 'landing' limit 1")
     if not existing:

@@ -18,9 +18,6 @@ from psycopg2 import sql
 from creditflow import warehouse as city
 from creditflow.cli.main import main
 from creditflow.cli.output import known_departments
-from creditflow.ingest import ingest_department
-from creditflow.quality import gate
-from creditflow.registry import load
 from creditflow.server import Server
 from creditflow.settings import Settings
 from tests.conftest import PROJECT
@@ -310,18 +307,6 @@ def test_a_judged_record_belongs_to_its_subject_and_leaves_the_review_list(in_fo
     assert found["subject_id"] == subject["subject_id"]
     assert (found["match_grade"], found["match_rule"]) == ("strong", "judged")
     assert in_force.review() == [], "both questions are answered"
-
-
-def test_decisions_are_replayed_from_the_archive(in_force: Office, server: Server, warehouse_template: str) -> None:
-    again = fresh(server, warehouse_template, "office_again", in_force.settings.home)
-    landed, registry = land_the_city(again), load(PROJECT)
-    ingest_department(again, registry, "x_credit_office", dt.date.fromisoformat(NEXT))
-    gate(again, registry)
-    city.publish(again, city.build(again, dt.date.fromisoformat(NEXT)).build_no)
-    shown = "to_jsonb(v) - array['build_no', 'received_at', 'content', 'data_cutoff', 'as_of_date']"
-    for view in ("penalty", "permit", "score"):
-        rows = f"select ({shown})::text from publish.{view} as v order by 1"
-        assert landed.execute(rows) == in_force.landed.execute(rows), view
 
 
 @pytest.fixture(scope="module")

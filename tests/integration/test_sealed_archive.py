@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from creditflow import sealing
 from creditflow.archive import ArchiveError, manifests, open_data, reseal, store, verify
 from creditflow.connectors.delivery import Delivery
-from creditflow.ops.keys import retire
+from creditflow.ops import journal, retention
+from creditflow.ops.keys import retire, rotate
 from creditflow.registry import load
 from creditflow.sealing import Opened, SealBroken, seal
 from creditflow.settings import Keys, Settings, write_secret
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, Warehouse
 
 CONTENT = "主体名称,统一社会信用代码,检查编号,检查日期\n汕头市示例有限公司,91440500MA4X022965,检〔2026〕1号,2026/11/20\n".encode()
 KEYS = Keys(b"h" * 32, b"c" * 32, "first")
@@ -54,6 +55,24 @@ def test_what_is_stored_is_read_again_and_stands_nowhere_in_clear(settings: Sett
     assert sorted(path.suffix for path in files) == [".json", ".sealed"]
     assert not any("示例有限公司".encode() in path.read_bytes() for path in files)
     assert [item["batch_id"] for item in manifests(settings)] == ["HYJ-1"]
+
+
+def test_the_journal_is_sealed_with_the_deliveries_and_sealed_anew_with_them(warehouse: Warehouse) -> None:
+    settings = replace(warehouse.settings, archive_sealed=True)
+    for by in ("王经办", "李复核"):
+        retention.hold(settings, reason="诉讼", by=by, on=dt.date(2026, 11, 20))
+    journal.keep_rules(settings)
+    files = [path for path in (settings.home / "archive").rglob("*") if path.is_file()]
+    assert [path.suffix for path in files] == [".sealed"] * 3
+    assert not any("王经办".encode() in path.read_bytes() for path in files)
+    rotate(settings)
+    settings = replace(settings)  # the next process reads the new keys
+    assert len(retire(settings)) == 1
+    settings = replace(settings)
+    assert [entry.kind for entry in journal.archived(settings)] == ["hold_placed", "hold_placed", "keys_rotated"]
+    assert [entry.body["placed_by"] for entry in journal.archived(settings)[:2]] == ["王经办", "李复核"]
+    place = journal.rules_of(settings, journal.keep_rules(settings), settings.home / "rules")
+    assert (place / "sources" / "_kinds.yml").read_bytes() == (PROJECT / "sources" / "_kinds.yml").read_bytes()
 
 
 def test_the_manifest_is_the_same_sealed_or_not(settings: Settings, tmp_path: Path) -> None:

@@ -89,13 +89,15 @@ def test_every_later_migration_applies_to_a_first_release_with_data(old: Setting
     for table in KEPT:
         assert ask(old, f"select count(*) from {table}") == [(1,)], table
     assert ask(old, "select build_no from ops.pointer") == [(1,)]
+    journal = ask(old, "select entry_type, body from ops.journal")
+    assert journal == [("filled_before", {"batches": 1})], "a rebuild is told that the archive is not the whole story"
 
 
 def test_an_upgraded_warehouse_has_the_schema_of_a_fresh_one(old: Settings, warehouse: Warehouse) -> None:
     migrate(old)
     schema = (
         "select table_schema, table_name, column_name, data_type, is_nullable from information_schema.columns"
-        " where table_schema in ('ops', 'quality', 'cold') order by 1, 2, 3"
+        " where table_schema in ('ops', 'quality', 'cold', 'kept') order by 1, 2, 3"
     )
     assert ask(old, schema) == warehouse.query(schema)
 

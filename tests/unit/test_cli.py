@@ -26,6 +26,8 @@ COMMANDS = {
     "publish",
     "rollback",
     "diff",
+    "rebuild",
+    "replay",
     "night",
     "report",
     "decide",

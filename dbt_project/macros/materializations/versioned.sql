@@ -87,6 +87,9 @@
                 {%- do closing.append(versioned_close_scope(table, stage, key, build, ref(scope), scope_column)) -%}
             {%- endif -%}
         {%- endif -%}
+        {%- if this.schema == 'core' and key == ['record_id'] and is_replay() -%}
+            {%- do closing.append(versioned_close_gone(table, stage, build)) -%}
+        {%- endif -%}
         {%- if closing -%}
             {%- do execute_only(closing | join(';\n')) -%}
         {%- endif -%}
@@ -200,4 +203,13 @@
             from {{ stage }} as s
             where s.subject_id = t.subject_id {%- for column in key %} and s.{{ column }} = t.{{ column }}{% endfor %}
         )
+{%- endmacro %}
+
+{# Records a replay looked at and no delivery names any more, as they are interpreted now. #}
+{% macro versioned_close_gone(table, stage, build) -%}
+    update {{ table }} as t
+    set known_to_build = {{ build }}
+    where t.known_to_build = {{ open_build() }}
+        and t.record_id in ({{ replayed_records() }})
+        and not exists (select 1 from {{ stage }} as s where s.record_id = t.record_id)
 {%- endmacro %}
