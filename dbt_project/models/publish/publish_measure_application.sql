@@ -37,24 +37,21 @@ reason as (
     group by e.subject_id, e.list_code
 ),
 
-working_day as (
+numbered as (
     select
         c.day,
-        row_number() over (order by c.day) as number
+        c.is_workday,
+        sum(c.is_workday::integer) over (order by c.day) as number
     from {{ source('ops', 'calendar') }} as c
-    where c.is_workday
 ),
 
 last_day as (
     -- the fifth working day after a day; empty where the calendar lacks the year
     select
-        c.day,
+        n.day,
         due.day as confirm_by
-    from {{ source('ops', 'calendar') }} as c
-    left join lateral (
-        select max(w.number) as number from working_day as w where w.day <= c.day and w.day > c.day - 31
-    ) as passed on true
-    left join working_day as due on due.number = passed.number + 5
+    from numbered as n
+    inner join numbered as due on n.number + 5 = due.number and due.is_workday
 ),
 
 application as (

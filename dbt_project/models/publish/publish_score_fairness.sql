@@ -1,4 +1,4 @@
--- The monthly fairness checks of the scores: each month as its last published build knew it, the last thirteen months.
+-- The monthly fairness checks of the scores: the shown month and the one before, each as its last published build knew it.
 -- What raises an alarm above which limit stands in the seed. A month without a build has no rows.
 with build as (
     select
@@ -10,7 +10,7 @@ with build as (
     where b.state = 'published'
         and b.build_no <= {{ shown_build() }}
         and b.as_of <= {{ shown_as_of() }}
-        and b.as_of >= date_trunc('month', {{ shown_as_of() }} - interval '12 months')
+        and b.as_of >= date_trunc('month', {{ shown_as_of() }}) - interval '1 month'
 ),
 
 score as (
