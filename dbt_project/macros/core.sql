@@ -1,19 +1,19 @@
 {# What every record model shares: which rows it looks at, whom they are about, what was decided about them since. #}
 
 {# Staged rows newer than what is known, and known rows to look at again: their subject was merged or split, a repair, an
-   objection or a decision about them came, or a complete snapshot shows that they ended or came back. #}
+   objection or a decision about them came, or deliveries of a feed of complete snapshots show that they ended or came back. #}
 {% macro staged_and_known(kind, columns, history, build, targeted=true, subject_columns=[]) -%}
     {%- set stage = ref('staging_' ~ kind) -%}
     {%- set subject = ref('staging_record_subject') -%}
     {%- set alias = ref('entity_subject_alias') -%}
     {%- set effect = ref('core_effect') if targeted else none -%}
     {%- set snapshot = ref('staging_snapshot') -%}
-    {%- set present = ref('staging_snapshot_present') -%}
+    {%- set ended = ref('staging_snapshot_record') -%}
     {%- set open = open_build() | trim -%}
     {%- set replay = is_replay() -%}
     select
         s.{{ columns | join(',\n        s.') }},
-        null::date as snapshot_ended_on,
+        {% if takes_snapshots(kind) %}g.ended_on{% else %}null::date{% endif %} as snapshot_ended_on,
         {%- if kind in kinds_with_party() %}
         coalesce(r.subject_id, {{ subject_id_from('uscc', 's.party_uscc') }}) as source_subject_id,
         coalesce(r.match_grade, 'exact') as found_grade,
@@ -30,6 +30,9 @@
         {%- endfor %}
     from {{ stage }} as s
     left join {{ subject }} as r on s.record_id = r.record_id and r.record_kind = '{{ kind }}'
+    {%- if takes_snapshots(kind) %}
+    left join {{ ended }} as g on s.record_id = g.record_id and s.department = g.department and s.feed = g.feed
+    {%- endif %}
     {%- if history %}
     left join {{ this }} as o on s.record_id = o.record_id and o.known_to_build = {{ open }}
     where o.record_id is null
@@ -40,7 +43,7 @@
     union all
     select
         k.{{ columns | join(',\n        k.') }},
-        {% if takes_snapshots(kind) %}{{ snapshot_end(kind, 'k', snapshot, present) }} as snapshot_ended_on{% else %}k.snapshot_ended_on{% endif %},
+        {% if takes_snapshots(kind) %}{{ snapshot_end('k', 'n', 'g') }} as snapshot_ended_on{% else %}k.snapshot_ended_on{% endif %},
         k.source_subject_id,
         case k.match_rule when 'judged_name' then 'weak' when 'judged' then 'none' else k.match_grade end as found_grade,
         case k.match_rule when 'judged_name' then 'name' when 'judged' then 'none' else k.match_rule end as found_rule,
@@ -50,6 +53,10 @@
         k.{{ column }}
         {%- endfor %}
     from {{ this }} as k
+    {%- if takes_snapshots(kind) %}
+    left join {{ snapshot }} as n on k.department = n.department and k.feed = n.feed and n.record_kind = '{{ kind }}'
+    left join {{ ended }} as g on k.record_id = g.record_id and k.department = g.department and k.feed = g.feed
+    {%- endif %}
     where k.known_to_build = {{ open }}
         and k.record_id in (
             select m.record_id
@@ -71,11 +78,9 @@
             union
             select m.record_id
             from {{ this }} as m
-            inner join {{ snapshot }} as n
-                on m.department = n.department and m.feed = n.feed and n.record_kind = '{{ kind }}'
-            left join {{ present }} as p
-                on m.record_id = p.record_id and m.department = p.department and m.feed = p.feed
-            where m.known_to_build = {{ open }} and (m.snapshot_ended_on is null) = (p.record_id is null)
+            left join {{ snapshot }} as ms on m.department = ms.department and m.feed = ms.feed and ms.record_kind = '{{ kind }}'
+            left join {{ ended }} as mg on m.record_id = mg.record_id and m.department = mg.department and m.feed = mg.feed
+            where m.known_to_build = {{ open }} and m.snapshot_ended_on is distinct from {{ snapshot_end('m', 'ms', 'mg') }}
             {%- endif %}
         )
         and not exists (
@@ -89,7 +94,7 @@
         {%- endif %}
     {%- else %}
     {# keep the inputs of later builds in the graph from the first one on #}
-    {%- set _ = [alias, effect, snapshot, present] -%}
+    {%- set _ = [alias, effect, snapshot, ended] -%}
     {%- endif %}
 {%- endmacro %}
 
@@ -102,22 +107,10 @@
     {{ return(found.rows | length > 0) }}
 {%- endmacro %}
 
-{# The end of a known record by complete snapshots: kept, set, or lifted because the record is there again. #}
-{% macro snapshot_end(kind, alias, snapshot, present) -%}
-    case
-        when not exists (
-            select 1 from {{ snapshot }} as n
-            where n.record_kind = '{{ kind }}' and n.department = {{ alias }}.department and n.feed = {{ alias }}.feed
-        ) then {{ alias }}.snapshot_ended_on
-        when exists (
-            select 1 from {{ present }} as p
-            where p.record_id = {{ alias }}.record_id and p.department = {{ alias }}.department and p.feed = {{ alias }}.feed
-        ) then null
-        else coalesce({{ alias }}.snapshot_ended_on, (
-            select max(n.snapshot_on) from {{ snapshot }} as n
-            where n.record_kind = '{{ kind }}' and n.department = {{ alias }}.department and n.feed = {{ alias }}.feed
-        ))
-    end
+{# Since when a known record has ended by complete snapshots: what the deliveries looked at say, if they name it; else it is
+   missing from all of them, the first included, unless it had ended before. #}
+{% macro snapshot_end(record, snapshot, ended) -%}
+    case when {{ ended }}.record_id is null then coalesce({{ record }}.snapshot_ended_on, {{ snapshot }}.snapshot_on) else {{ ended }}.ended_on end
 {%- endmacro %}
 
 {# The subject after merges and splits decided since the record was matched. A record nobody was found for, and that a person

@@ -18,6 +18,7 @@ from psycopg2 import sql
 from creditflow import warehouse
 from creditflow.server import Server
 from creditflow.settings import Settings
+from tests.dbt import out_of_order
 from tests.dbt.landed import Landed, enterprise, load_kinds, org_code, party, penalty, reg_no, uscc
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -279,6 +280,7 @@ def _tell(story: Story) -> None:
         department="zsj",
         day=DAY1,
     )
+    out_of_order.deliver(story.landed, 0)
     story.night("first", dt.date(2026, 11, 2))
 
     # second night: nothing new
@@ -320,6 +322,7 @@ def _tell(story: Story) -> None:
         department="swj",
         day=DAY2,
     )
+    out_of_order.deliver(story.landed, 1)
     story.night("changed", dt.date(2026, 11, 3))
     story.look("changed as the first night knew it", build=story["first"].pointer)
 
@@ -351,6 +354,7 @@ def _tell(story: Story) -> None:
         department="yjj",
         day=dt.date(2027, 5, 19),
     )
+    out_of_order.deliver(story.landed, 2)
     story.night("before the decisions", dt.date(2027, 5, 20))
     land(
         "decision",
@@ -365,6 +369,7 @@ def _tell(story: Story) -> None:
         ],
         **office,
     )
+    out_of_order.deliver(story.landed, 3)
     story.night("decided", dt.date(2027, 5, 21))
     land(
         "decision",

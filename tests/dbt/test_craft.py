@@ -29,10 +29,6 @@ LAYERS = {
 """Which layers a layer may read. staging reads what earlier builds knew, to find what this build must compute anew."""
 READ_BY_PEOPLE = {"publish", "open_data"}
 """Layers whose models need no reader among the models."""
-DELIVERED = {
-    "core_registration": "two bodies under one code show only while both deliveries stand side by side",
-}
-"""Models outside staging that read delivered rows, and why."""
 UPHILL = {
     "entity_relation": "who represents whom is told by registrations",
     "entity_subject": "the chosen description comes from registrations",
@@ -43,8 +39,8 @@ SHARED = {
     "entity_subject_alias": "every record finds its subject through it",
     "staging_record_subject": "one matching for all kinds of record",
     "staging_snapshot": "one rule of snapshots for all kinds",
-    "staging_snapshot_present": "one rule of snapshots for all kinds",
     "lists_list_membership": "who is on which list, beside scores, measures and figures of the city",
+    "staging_snapshot_record": "one rule of snapshots for all kinds",
     "core_effect": "one rule of repairs, withdrawals and objections for all kinds",
 }
 """Models that more than FANOUT others read, and why."""
@@ -109,7 +105,7 @@ def test_delivered_rows_are_read_in_staging_only(models: dict[str, Node]) -> Non
         if layer(node) != "staging"
         and any(unique.startswith("source.creditflow.landing.") for unique in node["depends_on"]["nodes"])
     }
-    assert reading == set(DELIVERED)
+    assert reading == set()
 
 
 def test_relations_are_named_by_ref_and_source(models: dict[str, Node]) -> None:

@@ -287,7 +287,7 @@ def test_a_thin_file_is_marked(story: Story) -> None:
 
 def test_diff_counts_what_readers_would_see_change(story: Story) -> None:
     change = warehouse.diff(story.settings, story["quiet"].pointer, story["built on"].pointer)
-    assert change["core.penalty"] == {"opened": 4, "closed": 4}
+    assert change["core.penalty"] == {"opened": 7, "closed": 7}
     assert warehouse.diff(story.settings, story["first"].pointer, story["quiet"].pointer) == {}
 
 

@@ -27,15 +27,13 @@ affected as (
     {{ effects_on('registration', 'identified') }}
 ),
 
-{% set batches = frozen_batches('registration', build_no()) -%}
 stated as (
     -- a register that changes a name keeps the day of establishment; two names with two days are two bodies under one code
     select
-        l.record_key as record_id,
+        l.record_id,
         l.subject_name,
         l.registered_on
-    from {{ source('landing', 'registration') }} as l
-    where l.batch_id in ({{ batches }}) and l.subject_name is not null and l.registered_on is not null
+    from {{ ref('staging_registration_claim') }} as l
     {%- if has_history() %}
     union all
     select
