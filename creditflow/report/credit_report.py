@@ -5,6 +5,8 @@ Promises
   but its presentation. What was repaired, withdrawn or deleted since is not in it, whatever date is asked for.
 - Scope `public` holds nothing that may not be public that day and no score; `government` nothing of scope 2;
   `subject` everything about the subject itself. Natural persons have no report.
+- The legal representative's name stands in full where a register says it (page 11 section 3: registry data, in every
+  scope); what other records say, and who says otherwise about name or address, is for government and the subject.
 - Every query is logged in ops.query_log before anything is shown, also one that found nothing.
 - The same date, build, scope and purpose give the same report number and the same bytes.
 """
@@ -90,6 +92,7 @@ class Report:
     build: Row
     found: Found
     lines: dict[str, list[Row]]
+    statements: list[Row]
     kinds: KindNames
     codes: dict[tuple[str, str], Both]
     column_lists: dict[tuple[str, str], str]
@@ -210,6 +213,7 @@ def _read(settings: Settings, uscc: str, as_of: date, scope: Scope, purpose: str
             build=builds[0],
             found=found,
             lines=dict(lines),
+            statements=ask(conn, asked.STATEMENTS, {"subject_id": str(found.row["subject_id"])}).rows,
             kinds=kind_names(registry),
             codes={(row["list"], row["value"]): Both(row["text_zh"], row["text_en"]) for row in rows(asked.CODES)},
             column_lists={
@@ -276,7 +280,7 @@ def plain(value: Any) -> Any:
 
 def document(report: Report) -> dict[str, Any]:
     """The report as one JSON object: head, subject, score, lists, records by section; masked like the page."""
-    head = dict(report.found.row)
+    head = dict(report.found.row) | {"legal_representative_name": _legal_representative(report)}
     if _address_is_personal(report):
         head["registered_address"] = None
     return {
@@ -287,6 +291,7 @@ def document(report: Report) -> dict[str, Any]:
         "purpose": report.purpose,
         "merged": report.found.merged,
         "subject": {key: value for key, value in head.items() if key not in ("build_no", "merged_into_subject_id")},
+        "statements": [] if report.scope == "public" else report.statements,
         "sections": {
             name: [
                 {
@@ -342,7 +347,7 @@ def _address_is_personal(report: Report) -> bool:
 def _page(report: Report, style: str) -> str:
     row = report.found.row
     records = [_record_table(report, name) for name in SECTIONS if name not in OWN_SECTIONS and report.section(name)]
-    used = (asked.SUBJECT, asked.LINES)
+    used = (asked.SUBJECT, asked.STATEMENTS, asked.LINES)
     values = {"uscc": row["uscc"] or "", "subject_id": str(row["subject_id"]), "scope": report.scope}
     name = row["subject_name"]
     return (
@@ -364,6 +369,7 @@ def _page(report: Report, style: str) -> str:
             current=_memberships(report, active=True),
             past=_memberships(report, active=False),
             records=records,
+            statements=_statements(report),
             timeline=_timeline(report),
             ending=_ending(report),
             origins=_origins(report),
@@ -384,7 +390,7 @@ def _facts(report: Report) -> list[tuple[Both, Any]]:
         (Both("主体类别", "Kind of subject"), label(SUBJECT_TYPES, row["subject_type"])),
         (Both("企业类型", "Type"), row["entity_type"]),
         (Both("登记状态", "Status"), row["entity_status"] or (None if row["is_registered"] else UNREGISTERED)),
-        (Both("法定代表人（负责人）", "Legal representative"), row["legal_representative_name"]),
+        (Both("法定代表人（负责人）", "Legal representative"), _legal_representative(report)),
         (Both("成立日期", "Registered since"), row["registered_on"]),
         (Both("注销日期", "Deregistered on"), row["deregistered_on"]),
         (Both("注册资本", "Registered capital"),
@@ -394,6 +400,59 @@ def _facts(report: Report) -> list[tuple[Both, Any]]:
         (Both("住所", "Address"), None if _address_is_personal(report) else row["registered_address"]),
     ]  # fmt: skip
     return [(name, value) for name, value in pairs if value is not None]
+
+
+def _legal_representative(report: Report) -> str | None:
+    """In full where a register says it, or to government and the subject; else as the subject's row has it, masked."""
+    for row in report.statements:
+        is_open = row["record_kind"] == "registration" or report.scope != "public"
+        if row["attribute"] == "legal_representative_name" and row["is_chosen"] and is_open:
+            return str(row["stated_value"])
+    masked = report.found.row["legal_representative_name"]
+    return None if masked is None else str(masked)
+
+
+ATTRIBUTES = {
+    "subject_name": Both("名称", "Name"),
+    "registered_address": Both("住所", "Address"),
+    "legal_representative_name": Both("法定代表人（负责人）", "Legal representative"),
+}
+
+
+def _statements(report: Report) -> Table | None:
+    """Attributes on which the sources disagree: every source's word, which one counts, and why. None for the public."""
+    disputed = {row["attribute"] for row in report.statements if row["differs"]}
+    if report.scope == "public" or not disputed:
+        return None
+    rows = [
+        {
+            "attribute": ATTRIBUTES[row["attribute"]],
+            "value": row["stated_value"],
+            "source": report.departments.get(row["department"], Both(row["department"], row["department"])),
+            "kind": report.kinds.title(row["record_kind"]),
+            "on": row["stated_on"],
+            "chosen": [Badge(Both("采用", "counts"), "ok")] if row["is_chosen"] else None,
+            "reason": Both(row["reason_zh"], row["reason_en"]),
+        }
+        for row in report.statements
+        if row["attribute"] in disputed
+    ]
+    return Table(
+        "statements",
+        Both("各方不一致的主体信息", "Where the sources disagree about the subject"),
+        (
+            Column("attribute", Both("项目", "Item")),
+            Column("value", Both("所述内容", "What is said"), wide=True),
+            Column("source", Both("来源单位", "Source"), wide=True),
+            Column("kind", word("kind")),
+            Column("on", Both("日期", "Date")),
+            Column("chosen", Both("取值", "Chosen")),
+            Column("reason", Both("理由", "Reason"), wide=True),
+        ),
+        rows,
+        Both("各方一致。", "The sources agree."),
+        filterable=False,
+    )
 
 
 def _score(report: Report) -> dict[str, Any] | None:

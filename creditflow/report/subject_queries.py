@@ -37,6 +37,15 @@ from publish.subject s
 where s.subject_id = %(subject_id)s::uuid""",
 )
 
+STATEMENTS = Query(
+    "statements",
+    Both("各方说法与取值理由", "who says what, what counts and why"),
+    """select attribute, stated_value, department, record_kind, stated_on, is_chosen, differs, reason_zh, reason_en
+from publish.subject_statement
+where subject_id = %(subject_id)s::uuid
+order by attribute, is_chosen desc, precedence nulls last, stated_on desc, department, record_kind""",
+)
+
 LINES = Query(
     "lines",
     Both("报告内容", "the lines of the report"),

@@ -24,7 +24,9 @@ log = logging.getLogger(__name__)
 SCHEMAS = (
     "ops", "work", "landing", "quality", "entity", "staging", "core", "lists", "scores", "publish", "open_data",
 )  # fmt: skip
-PERSONAL = (("entity", "person"), ("entity", "relation"))
+PERSONAL = (
+    ("entity", "person"), ("entity", "relation"), ("core", "subject_statement"), ("publish", "subject_statement"),
+)  # fmt: skip
 """Tables that hold a personal key, a ciphertext or a full name."""
 CONTROL = ("pointer", "build", "batch", "suppression", "department", "feed", "calendar", "arrival")
 """Control tables the publish views read."""
@@ -91,6 +93,7 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
             for schema in ("work", "staging", "core", "lists", "scores", "entity")
         ),
         Right("select, insert, update, delete", "entity", ("person", "relation")),
+        Right("select, insert, update, delete, truncate", "core", ("subject_statement",)),
         Right("select", "publish"),
         Right("select, insert, delete", "ops", ("replayed_record",)),
         *JOURNAL,
@@ -106,6 +109,8 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
         RULES,
         Right("select", "entity", ("person",), ("subject_id", "name_full", "known_from_build", "known_to_build")),
         Right("select", "entity", ("relation",)),
+        Right("select", "core", ("subject_statement",)),
+        Right("select", "publish", ("subject_statement",)),
         Right("select", "quality", (*RESULTS, "row_verdict", "return_file")),
         Right("insert", "ops", ("query_log",)),
     ),

@@ -18,7 +18,7 @@ from psycopg2 import sql
 from creditflow import warehouse
 from creditflow.server import Server
 from creditflow.settings import Settings
-from tests.dbt import out_of_order
+from tests.dbt import out_of_order, statements
 from tests.dbt.landed import Landed, enterprise, load_kinds, org_code, party, penalty, reg_no, uscc
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -280,6 +280,7 @@ def _tell(story: Story) -> None:
         department="zsj",
         day=DAY1,
     )
+    statements.deliver(story.landed, DAY1)
     out_of_order.deliver(story.landed, 0)
     story.night("first", dt.date(2026, 11, 2))
 
@@ -322,6 +323,7 @@ def _tell(story: Story) -> None:
         department="swj",
         day=DAY2,
     )
+    statements.deliver_changes(story.landed, DAY2)
     out_of_order.deliver(story.landed, 1)
     story.night("changed", dt.date(2026, 11, 3))
     story.look("changed as the first night knew it", build=story["first"].pointer)

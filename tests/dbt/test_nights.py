@@ -12,7 +12,8 @@ from tests.dbt.conftest import Story
 from tests.dbt.landed import org_code, uscc
 
 NAMES = {
-    "subject", "subject_identifier", "registration", "permit", "penalty", "inspection", "qualification", "honour", "award",
+    "subject", "subject_identifier", "subject_statement",
+    "registration", "permit", "penalty", "inspection", "qualification", "honour", "award",
     "rating", "arrears", "commitment", "contract_performance", "compliance_fact", "enforcement", "judgement", "approval_case",
     "abnormal_entry", "list_entry", "repair", "objection", "self_declared", "list_membership", "associated_person_entry",
     "measure_application", "measure_target", "score", "score_comparison", "score_explanation", "score_fairness",

@@ -38,6 +38,7 @@ MAY = [
     ("role_analyst", "select batch_id, verdict from quality.row_verdict"),
     ("role_credit_office", "select * from publish.credit_report"),
     ("role_credit_office", "select subject_id, name_full from entity.person"),
+    ("role_credit_office", "select * from publish.subject_statement"),
     ("role_credit_office", "select payload from quality.row_verdict"),
     ("role_credit_office", LOG),
     ("role_public_api", "select * from open_data.penalty"),

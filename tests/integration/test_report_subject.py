@@ -25,6 +25,8 @@ create table publish.subject (subject_id uuid, subject_type text, subject_name t
     legal_representative_name text, registered_capital_amount numeric, registered_capital_currency text, industry_code text,
     region_name text, registered_address text, merged_into_subject_id uuid, build_no integer);
 create table publish.subject_identifier (subject_id uuid, id_type text, id_value text);
+create table publish.subject_statement (subject_id uuid, attribute text, stated_value text, department text, record_kind text,
+    stated_on date, precedence integer, is_chosen boolean, differs boolean, reason_zh text, reason_en text);
 create table publish.credit_report (subject_id uuid, section text, record_kind text, record_id text, decided_on date, department text,
     state text, usage_scope integer, is_public boolean, public_from date, public_until date, objected boolean, content jsonb);
 create view publish.build as select build_no, as_of, state, reason, batches, started_at, finished_at, published_at from ops.build;
@@ -283,6 +285,50 @@ def test_the_address_of_a_household_business_is_not_public(city: Warehouse) -> N
     public = subject(city.settings, HOUSEHOLD, AS_OF)
     assert "某街某号" not in text(public) + json.dumps(twin(public), ensure_ascii=False)
     assert "某街某号" in text(subject(city.settings, HOUSEHOLD, AS_OF, scope="government"))
+
+
+def said(
+    warehouse: Warehouse, value: str, kind: str, *, chosen: bool = False, attribute: str = "legal_representative_name"
+) -> None:
+    warehouse.query(
+        "insert into publish.subject_statement values (%s, %s, %s, 'sjgj', %s, '2026-05-12', 10, %s, %s, '登记优先', 'register first')",
+        (FIRM, attribute, value, kind, chosen, not chosen),
+    )
+
+
+def test_the_legal_representative_of_the_register_stands_in_full_in_every_scope(city: Warehouse) -> None:
+    said(city, "洪测试", "registration", chosen=True)
+    for scope in ("public", "government", "subject"):
+        page = subject(city.settings, USCC, AS_OF, scope=scope)  # type: ignore[arg-type]
+        assert "洪测试" in text(page)
+        assert twin(page)["subject"]["legal_representative_name"] == "洪测试"
+
+
+def test_a_name_that_no_register_says_is_masked_for_the_public(city: Warehouse) -> None:
+    said(city, "洪测试", "permit", chosen=True)
+    public = subject(city.settings, USCC, AS_OF)
+    assert "洪测试" not in text(public) + json.dumps(twin(public), ensure_ascii=False)
+    assert twin(public)["subject"]["legal_representative_name"] == "洪*"
+    assert "洪测试" in text(subject(city.settings, USCC, AS_OF, scope="government"))
+
+
+def test_where_sources_disagree_government_and_the_subject_see_who_says_what_and_why(city: Warehouse) -> None:
+    said(city, "洪测试", "registration", chosen=True)
+    said(city, "柯测试", "penalty")
+    public = subject(city.settings, USCC, AS_OF)
+    assert "柯测试" not in text(public) + json.dumps(twin(public), ensure_ascii=False)
+    for scope in ("government", "subject"):
+        page = subject(city.settings, USCC, AS_OF, scope=scope)  # type: ignore[arg-type]
+        table = text(page).split('id="table-statements"')[1].split("</table>")[0]
+        assert "洪测试" in table
+        assert "柯测试" in table
+        assert "登记优先" in table
+        assert [item["stated_value"] for item in twin(page)["statements"]] == ["洪测试", "柯测试"]
+
+
+def test_sources_that_agree_need_no_table(city: Warehouse) -> None:
+    said(city, "洪测试", "registration", chosen=True)
+    assert "table-statements" not in text(subject(city.settings, USCC, AS_OF, scope="government"))
 
 
 def test_a_subject_without_records_is_told_so_kindly(city: Warehouse) -> None:

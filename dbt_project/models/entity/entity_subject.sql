@@ -7,7 +7,8 @@
     ],
 }) }}
 -- Every subject once: who it is by the register where the register knows it, else as the first records name it.
--- Of several register rows the newest counts; which department it came from stands beside it.
+-- Of several register rows the newest counts; which department it came from stands beside it. For name, address and legal
+-- representative the word that comes first by precedence counts (core_subject_statement says why).
 with scope as (
     select s.subject_id from {{ ref('staging_subject_scope') }} as s
 ),
@@ -18,6 +19,18 @@ register as (
     inner join scope as s on r.subject_id = s.subject_id
     where {{ is_open('r') }} and r.state in ('active', 'ended') and r.match_grade in ('exact', 'strong')
     order by r.subject_id asc, r.version_at desc, r.version_seq desc, r.record_id asc
+),
+
+chosen as (
+    select
+        c.subject_id,
+        min(c.stated_value) filter (where c.attribute = 'subject_name') as subject_name,
+        min(c.stated_value) filter (where c.attribute = 'registered_address') as registered_address,
+        min(c.stated_value) filter (where c.attribute = 'legal_representative_name') as legal_representative_name
+    from {{ ref('core_subject_statement') }} as c
+    inner join scope as s on c.subject_id = s.subject_id
+    where {{ is_open('c') }} and c.is_chosen
+    group by c.subject_id
 ),
 
 identifier as (
@@ -63,7 +76,7 @@ described as (
         end as subject_type,
         case
             when p.subject_id is not null then ops.mask_name(p.name_full)
-            else coalesce(r.subject_name, k.subject_name, n.party_name)
+            else coalesce(c.subject_name, r.subject_name, k.subject_name, n.party_name)
         end as subject_name,
         i.uscc,
         i.org_code,
@@ -76,16 +89,17 @@ described as (
         r.entity_status,
         r.registered_on,
         r.deregistered_on,
-        r.legal_representative_name,
+        coalesce(ops.mask_name(c.legal_representative_name), r.legal_representative_name) as legal_representative_name,
         r.registered_capital_amount,
         r.registered_capital_currency,
         r.industry_code,
         r.region_code,
-        r.registered_address,
+        coalesce(c.registered_address, r.registered_address) as registered_address,
         r.head_office_uscc,
         a.canonical_subject_id as merged_into_subject_id
     from scope as s
     left join register as r on s.subject_id = r.subject_id
+    left join chosen as c on s.subject_id = c.subject_id
     left join identifier as i on s.subject_id = i.subject_id
     left join known as k on s.subject_id = k.subject_id
     left join {{ ref('staging_subject_name') }} as n on s.subject_id = n.subject_id

@@ -5,6 +5,10 @@ select r.subject_id
 from {{ ref('core_registration') }} as r
 where {{ changed_now('r', build) }} and r.match_grade in ('exact', 'strong')
 union
+select w.subject_id
+from {{ ref('core_subject_statement') }} as w
+where {{ changed_now('w', build) }} and w.is_chosen
+union
 select i.subject_id
 from {{ ref('entity_subject_identifier') }} as i
 where i.known_from_build = {{ build }} and i.id_type <> 'name'
