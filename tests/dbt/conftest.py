@@ -18,7 +18,7 @@ from psycopg2 import sql
 from creditflow import warehouse
 from creditflow.server import Server
 from creditflow.settings import Settings
-from tests.dbt import out_of_order, statements
+from tests.dbt import out_of_order, persons, statements
 from tests.dbt.landed import Landed, enterprise, load_kinds, org_code, party, penalty, reg_no, uscc
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -111,6 +111,18 @@ PERSON = {
     "person_id_no_cipher": "k1:AAAA",
     "person_id_no_check": "ok",
 }
+REGIMES: tuple[tuple[str, str, str, tuple[str | None, dt.date | None, dt.date | None, bool]], ...] = (
+    ("汕罚〔2019〕630号", "2019/06/30", "一般", (None, None, None, False)),
+    ("汕罚〔2019〕701号", "2019/07/01", "一般", ("R2019", dt.date(2019, 10, 1), dt.date(2020, 7, 1), False)),
+    ("汕罚〔2023〕430号", "2023/04/30", "严重", ("R2019", dt.date(2023, 10, 30), dt.date(2026, 4, 30), False)),
+    ("汕罚〔2023〕501号", "2023/05/01", "一般", ("R2023", dt.date(2023, 8, 1), dt.date(2026, 5, 1), False)),
+    ("汕罚〔2026〕331号", "2026/03/31", "一般", ("R2023", dt.date(2026, 6, 30), dt.date(2029, 3, 31), True)),
+    ("汕罚〔2026〕401号", "2026/04/01", "一般", ("R2026", dt.date(2026, 7, 1), dt.date(2027, 4, 1), True)),
+    ("汕罚〔2026〕402号", "2026/04/01", "轻微", ("R2026", dt.date(2026, 4, 1), dt.date(2026, 7, 1), False)),
+    ("汕罚〔2026〕403号", "2026/04/01", "严重", ("R2026", dt.date(2027, 4, 1), dt.date(2029, 4, 1), True)),
+)
+"""Penalties on the first and last days of the three regimes (domain page 05): number, date, class, and the regime, the earliest
+repair, the end of publication, and whether it is public on the first night."""
 HOUSEHOLD = {
     "counterparty_name": "龙湖区测试小店",
     "counterparty_type": "个体工商户",
@@ -280,8 +292,10 @@ def _tell(story: Story) -> None:
         department="zsj",
         day=DAY1,
     )
+    persons.deliver_register(story.landed, DAY1)
     statements.deliver(story.landed, DAY1)
     out_of_order.deliver(story.landed, 0)
+    land("penalty", [penalty(21, no, decision_date=day, severity=word) for no, day, word, _ in REGIMES], day=DAY1)
     story.night("first", dt.date(2026, 11, 2))
 
     # second night: nothing new
@@ -323,6 +337,7 @@ def _tell(story: Story) -> None:
         department="swj",
         day=DAY2,
     )
+    persons.deliver_entries(story.landed, DAY2)
     statements.deliver_changes(story.landed, DAY2)
     out_of_order.deliver(story.landed, 1)
     story.night("changed", dt.date(2026, 11, 3))
@@ -371,6 +386,7 @@ def _tell(story: Story) -> None:
         ],
         **office,
     )
+    persons.deliver_ends(story.landed, dt.date(2027, 5, 20))
     out_of_order.deliver(story.landed, 3)
     story.night("decided", dt.date(2027, 5, 21))
     land(

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from creditflow import warehouse
-from tests.dbt.conftest import Story
+from tests.dbt.conftest import REGIMES, Story
 from tests.dbt.landed import org_code, uscc
 
 NAMES = {
@@ -107,7 +107,8 @@ def test_what_was_repaired_stays_gone_after_a_rollback(story: Story) -> None:
 
 def test_the_auditor_still_reads_what_was_repaired(story: Story) -> None:
     found = story.landed.execute(
-        "select state, state_reason from core.penalty where decision_document_no = '汕市监罚〔2026〕2号' order by known_from_build"
+        "set role role_auditor;"
+        " select state, state_reason from core.penalty where decision_document_no = '汕市监罚〔2026〕2号' order by known_from_build"
     )
     assert ("active", None) in found
     assert ("repaired", "repair") in found
@@ -266,6 +267,18 @@ def test_long_term_is_not_a_date(story: Story) -> None:
 def test_a_minor_penalty_counts_but_is_not_public(story: Story) -> None:
     row = story["first"].one("penalty", decision_document_no="汕市监罚〔2026〕8号")
     assert (row["severity"], row["is_public"]) == ("minor", False)
+
+
+@pytest.mark.parametrize(("number", "day", "severity", "expected"), REGIMES, ids=[row[0] for row in REGIMES])
+def test_the_day_of_a_decision_chooses_its_regime(
+    story: Story,
+    number: str,
+    day: str,
+    severity: str,
+    expected: tuple[str | None, dt.date | None, dt.date | None, bool],
+) -> None:
+    row = story["first"].one("penalty", decision_document_no=number)
+    assert (row["regime"], row["publicity_min_end"], row["publicity_max_end"], row["is_public"]) == expected
 
 
 def test_the_calendar_alone_moves_scores_and_publication(story: Story) -> None:

@@ -113,6 +113,17 @@ def test_a_failed_build_moves_nothing_but_what_must_vanish(story: Story, tmp_pat
     assert state == [("failed",)]
     gone = story.landed.execute("select 1 from publish.penalty where decision_document_no = '汕市监罚〔2027〕5号'")
     assert gone == [], "the repair a failed build learnt of must take effect all the same"
+    document = "汕市监罚〔2027〕5号"
+    for told in (
+        "open_data.penalty where decision_document_no",
+        "publish.credit_report where content ->> 'decision_document_no'",
+    ):
+        assert story.landed.execute(f"select 1 from {told} = %s", (document,)) == [], (
+            "neither shown nor shared nor used"
+        )
+    assert story.landed.execute("select score, grade from publish.score where uscc = %s", (uscc(5),)) == [
+        (None, "PENDING")
+    ]
     with pytest.raises(warehouse.UnknownBuild):
         warehouse.publish(story.settings, failed.value.summary.build_no)
 

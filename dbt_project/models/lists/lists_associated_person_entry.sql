@@ -1,7 +1,8 @@
 {{ config(meta={'key': ['record_id'], 'scope': 'staging_list_scope'}) }}
 -- How an organisation's entry reaches a person: only where the decision names the person, or the list's rule does and the
--- source gave a role. Inactive without notice; a role taken up after the behaviour, or one that looks like a nominee's,
--- waits for people to judge. It ends with its parent, gives no points, and is never public.
+-- source gave a role that the rule reaches (domain page 04 section 5). Inactive without notice and where the role was taken up
+-- after the behaviour; one that looks like a nominee's is marked for people to judge. It ends with its parent, gives no points,
+-- and is never public.
 with entry as (
     select
         r.*,
@@ -44,7 +45,14 @@ judged as (
         e.responsible_person_name as person_name,
         e.responsible_person_role as role,
         coalesce(e.responsible_person_named, false) as is_named,
-        coalesce(l.persons_by_rule, false) as is_by_rule,
+        coalesce(l.persons_by_rule, false) and exists (
+            select 1
+            from {{ ref('list_person_role') }} as w
+            where (w.list_code is null or e.list_code = w.list_code)
+                and e.responsible_person_role = w.role
+                and e.decided_on >= w.valid_from
+                and (w.valid_to is null or e.decided_on < w.valid_to)
+        ) as is_by_rule,
         e.notified_on,
         e.list_code,
         p.membership_id,
@@ -96,4 +104,4 @@ select
     and coalesce(not (j.held_from > j.behaviour_to or j.held_to <= j.behaviour_from), true) as is_effective,
     2 as usage_scope
 from judged as j
-where j.is_named or j.is_by_rule and j.role is not null
+where j.is_named or j.is_by_rule
