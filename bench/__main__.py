@@ -31,6 +31,8 @@ def _lines() -> list[tuple[tuple[str, ...], Measure]]:
         (("P8",), lambda _: {"P8": nights.p8()}),
         (("P10",), lambda _: {"P10": nights.p10()}),
         (("TRUTH",), lambda _: {"TRUTH": nights.truth()}),
+        (("MATCHING",), lambda _: {"MATCHING": nights.matched()}),
+        (("REALDATA",), lambda _: {"REALDATA": nights.realdata()}),
     ]
 
 

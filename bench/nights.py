@@ -175,6 +175,43 @@ def _city(scale: float) -> Iterator[_Night]:
         _wipe(home)
 
 
+def matched(scale: float = 0.05) -> dict[str, Any]:
+    """A night of all 43 departments at `scale` without a scheduler: whom the records were given to, against the truth ledger."""
+    from bench.matching import measure
+
+    home = Path(tempfile.mkdtemp(prefix="creditflow-bench-"))
+    try:
+        _night(home, FIRST, "--in-process", "--scale", str(scale))
+        settings = load_settings({**os.environ, "CREDITFLOW_HOME": str(home)})
+        ensure_server(settings)
+        found = measure(settings, settings.sandbox_home / "truth")
+        return {
+            **found.as_dict(),
+            "text": f"{found.linked - found.wrong:,} of {found.linked:,} links right, {found.found:,} of {found.to_find:,} found",
+        }
+    finally:
+        _wipe(home)
+
+
+def realdata() -> dict[str, Any]:
+    """Subjects of the published files beside the checkout, dropped into an empty warehouse."""
+    from bench.realdata import drop_in, figures, files
+
+    home = Path(tempfile.mkdtemp(prefix="creditflow-bench-"))
+    try:
+        settings = load_settings({**os.environ, "CREDITFLOW_HOME": str(home)})
+        ensure_server(settings)
+        migrate(settings)
+        drop_in(settings, files(PROJECT.parent / "shared" / "realdata"))
+        found = figures(settings)
+        coded = [item for item in found if item["carries"] != "name"]
+        linked = sum(item["records"] for item in coded if item["grade"] in ("exact", "strong"))
+        total = sum(item["records"] for item in coded)
+        return {"figures": found, "text": f"{linked:,} of {total:,} rows with an identifier linked by it"}
+    finally:
+        _wipe(home)
+
+
 def p10() -> dict[str, Any]:
     """Wall seconds of `make run` in a fresh clone without a virtual environment; package downloads come from the cache."""
     place = Path(tempfile.mkdtemp(prefix="creditflow-newcomer-"))

@@ -18,6 +18,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+from bench.matching import measure
 from bench.truth import compare
 from creditflow.ops.ledger import COUNTS, reconciles
 from creditflow.settings import load_settings
@@ -144,6 +145,16 @@ def test_every_injected_fault_is_met_and_no_clean_row_is_refused(city: Installat
     assert found.near_misses > 0.05 * found.rows
     assert found.missed == []
     assert found.refused == []
+
+
+def test_every_link_leads_to_the_true_subject_and_none_is_missed(city: Installation) -> None:
+    city.night("first")
+    assert city.run("dsn").returncode == 0  # the database runs
+    settings = load_settings({"CREDITFLOW_HOME": str(city.home)})
+    found = measure(settings, settings.sandbox_home / "truth")
+    assert found.linked > 0.5 * found.records > 5000
+    assert (found.wrong, found.merged) == (0, 0)
+    assert found.found == found.to_find > 5000
 
 
 def test_the_same_night_again_changes_nothing_and_says_so(city: Installation) -> None:
