@@ -45,6 +45,18 @@ def test_3_the_role_was_held_at_the_time_of_the_behaviour(story: Story) -> None:
     assert (former["is_active"], former["review_flags"]) == (True, [])
 
 
+def test_a_new_representative_is_not_taken_for_the_one_before(story: Story) -> None:
+    held = story.landed.execute(
+        "select p.name_full, r.valid_from, r.valid_to from entity.relation r join entity.person p"
+        " on p.subject_id = r.person_subject_id and p.known_to_build = r.known_to_build"
+        " join entity.subject s on s.subject_id = r.subject_id and s.known_to_build = r.known_to_build"
+        " where s.uscc = %s and r.known_to_build = 2147483647 order by 2",
+        (uscc(persons.FORMER),),
+    )
+    change = dt.date(2026, 1, 15)
+    assert held == [("测试2006", dt.date(2018, 1, 1), change), ("测试2506", change, None)]
+
+
 def test_3_a_register_that_tells_later_who_held_the_post_is_heard(story: Story) -> None:
     assert only(story, persons.TOLD_LATE)["is_active"] is True
     told = only(story, persons.TOLD_LATE, ENDED)

@@ -1,6 +1,6 @@
 -- Rows of this build that no valid unified social credit code identifies, with whatever else they say about their party.
 with stated as (
-    {{ all_staged(['record_id', 'department', 'party_type', 'party_uscc', 'party_name', 'party_org_code', 'party_reg_no',
+    {{ all_staged(['record_id', 'department', 'batch_id', 'row_no', 'party_type', 'party_uscc', 'party_name', 'party_org_code', 'party_reg_no',
                    'party_tax_no', 'party_person_key', 'party_person_cipher']) }}
 ),
 
@@ -17,6 +17,8 @@ select
     u.record_kind,
     u.record_id,
     u.department,
+    u.batch_id,
+    u.row_no,
     u.party_type,
     u.code_invalid,
     u.party_name,
