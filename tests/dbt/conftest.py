@@ -387,6 +387,7 @@ def _tell(story: Story) -> None:
         **office,
     )
     persons.deliver_ends(story.landed, dt.date(2027, 5, 20))
+    statements.deliver_withdrawal(story.landed, dt.date(2027, 5, 20))
     out_of_order.deliver(story.landed, 3)
     story.night("decided", dt.date(2027, 5, 21))
     land(

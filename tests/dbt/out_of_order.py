@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.dbt.landed import Landed, party, penalty
 
-FIRST = dt.date(2026, 10, 1)
+FIRST = dt.date(2026, 11, 1)
 DELIVERIES: tuple[tuple[str, int], ...] = (("abcef", 0), ("ac", 0), ("ae", 3), ("abd", 0))
 """What each delivery names, and how many rows more it read that nobody can name: then it is no complete snapshot."""
 END: dict[str, tuple[str, dt.date | None]] = {

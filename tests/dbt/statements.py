@@ -12,11 +12,11 @@ DISPUTED, EQUALS, UNREGISTERED, TAKEN_BACK = range(2101, 2105)
 
 def deliver(landed: Landed, day: dt.date) -> None:
     """The code-giving register says one thing, later registers another; a permit and a penalty about a firm in no register."""
-    before = day - dt.timedelta(5)
+    before = day - dt.timedelta(1)
     landed.batch("registration", [_said(n, "甲") for n in (DISPUTED, TAKEN_BACK)], day=before)
     landed.batch("registration", [_said(EQUALS, "乙")], department="x_bianban", day=before)
     newer = [_said(n, "丙") for n in (DISPUTED, EQUALS, TAKEN_BACK)]
-    landed.batch("registration", newer, department="x_gsxt", day=day - dt.timedelta(2))
+    landed.batch("registration", newer, department="x_gsxt", day=day)
     # the penalty is newer, the permit comes first all the same
     named = {"counterparty_uscc": uscc(UNREGISTERED), "counterparty_type": "法人及非法人组织"}
     fined = penalty(UNREGISTERED, "汕罚〔2026〕2103号") | named
@@ -28,7 +28,7 @@ def deliver(landed: Landed, day: dt.date) -> None:
             | _party("戊")
             | {
                 "decision_document_no": "汕许〔2026〕2103号",
-                "decision_date": "2026-01-05",
+                "decision_date": "2025-03-05",
                 "valid_to": "2099/12/31",
                 "permit_authority_uscc": uscc(900001, "11440500"),
             }
@@ -39,8 +39,13 @@ def deliver(landed: Landed, day: dt.date) -> None:
 
 
 def deliver_changes(landed: Landed, day: dt.date) -> None:
-    """The code-giving register renames one firm and takes the other's entry back."""
-    landed.batch("registration", [_said(DISPUTED, "己"), _said(TAKEN_BACK, "甲", _op="W")], day=day)
+    """The code-giving register renames one firm."""
+    landed.batch("registration", [_said(DISPUTED, "己")], day=day)
+
+
+def deliver_withdrawal(landed: Landed, day: dt.date) -> None:
+    """It takes the other firm's entry back."""
+    landed.batch("registration", [_said(TAKEN_BACK, "甲", _op="W")], day=day)
 
 
 def _said(number: int, mark: str, **changes: Any) -> dict[str, Any]:

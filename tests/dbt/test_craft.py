@@ -170,7 +170,7 @@ def test_every_report_is_an_exposure_of_what_it_reads(models: dict[str, Node]) -
 @pytest.mark.parametrize(
     ("name", "queries"),
     [
-        ("credit_report", [subject_queries.SUBJECT, subject_queries.LINES]),
+        ("credit_report", [subject_queries.SUBJECT, subject_queries.STATEMENTS, subject_queries.LINES]),
         ("score_report", [scores.FAIRNESS, scores.COMPARISON, scores.MODELS]),
     ],
 )

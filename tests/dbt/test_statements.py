@@ -77,8 +77,8 @@ def test_a_new_word_of_the_same_source_takes_the_place_of_the_old_which_stays_kn
 
 def test_what_its_source_took_back_does_not_count(story: Story) -> None:
     assert told(story, statements.TAKEN_BACK)["sjgj", "registration"]["is_chosen"] is True
-    assert story["changed"].one("subject", uscc=uscc(statements.TAKEN_BACK))[NAME] == "汕头市说法丙贸易有限公司"
-    assert told(story, statements.TAKEN_BACK, stage="changed") == {}, "a record taken back vanishes with all it says"
+    assert story["decided"].one("subject", uscc=uscc(statements.TAKEN_BACK))[NAME] == "汕头市说法丙贸易有限公司"
+    assert told(story, statements.TAKEN_BACK, stage="decided") == {}, "a record taken back vanishes with all it says"
     kept = story.landed.execute(
         "select department, is_chosen, reason_zh from core.subject_statement join entity.subject using (subject_id)"
         " where uscc = %s and attribute = 'subject_name' and core.subject_statement.known_to_build = 2147483647"
