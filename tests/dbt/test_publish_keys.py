@@ -24,6 +24,7 @@ KEYS = {
     "score_fairness": ("month", "model_version", "check_code", "dimension", "group_value", "grade"),
     "subject": ("subject_id",),
     "subject_identifier": ("subject_id", "id_type", "id_value"),
+    "subject_statement": ("subject_id", "attribute", "department", "record_kind", "record_id"),
 }
 """Keys of views that are not one row a record."""
 MAY_BE_EMPTY = {("score_fairness", "grade")}
