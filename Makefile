@@ -23,7 +23,7 @@ DEV := $(VENV)/.installed-dev
 
 export PYTHON
 
-.PHONY: help run up down psql test test-unit test-integration test-e2e test-system test-truth bench bench-small lint types format lock sbom setup clean
+.PHONY: help run up down psql test test-unit test-integration test-e2e test-system test-truth test-faults bench bench-small lint types format lock sbom setup clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -48,16 +48,16 @@ INTEGRATION = tests/integration tests/quality tests/dbt tests/dags
 
 # All that needs nothing but Python packages.
 test: $(DEV)
-	$(PYTEST) -n $(JOBS) --dist loadfile -m "not system and not truth" tests
+	$(PYTEST) -n $(JOBS) --dist loadfile -m "not system and not truth and not faults" tests
 
 test-unit: $(DEV)
 	$(PYTEST) $(wildcard $(UNIT))
 
 test-integration: $(DEV)
-	$(PYTEST) -n $(JOBS) --dist loadfile -m "not system and not truth" $(wildcard $(INTEGRATION))
+	$(PYTEST) -n $(JOBS) --dist loadfile -m "not system and not truth and not faults" $(wildcard $(INTEGRATION))
 
 test-e2e: $(DEV)
-	$(PYTEST) -m "not system and not truth" $(wildcard tests/e2e)
+	$(PYTEST) -m "not system and not truth and not faults" $(wildcard tests/e2e)
 
 # Tests that need programs of the system's package manager (chromium, fonts, redis, mariadb); see .ci/run.
 test-system: $(DEV)
@@ -66,6 +66,10 @@ test-system: $(DEV)
 # Every injected fault of all 43 departments at scale 0.05 against the truth ledger; prints the table by fault.
 test-truth: $(DEV)
 	$(PYTEST) -s -m truth tests/e2e
+
+# Nights disturbed on purpose, each compared with an undisturbed one; CREDITFLOW_FAULT_ROUNDS=10: ten times as many.
+test-faults: $(DEV)
+	$(PYTEST) -n $(JOBS) -m faults tests/faults
 
 bench: $(DEV)
 	@$(BIN)/python -m bench $(ARGS)

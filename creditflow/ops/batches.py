@@ -175,8 +175,18 @@ def add_incident(
 def record_arrival(
     conn: Connection, as_of: dt.date, department: str, state: str, zh: str, en: str, started_at: dt.datetime
 ) -> None:
-    """What happened to a department in a night; a later look at the same night keeps 'arrived'. Needs a transaction."""
+    """What happened to a department in a night; a later look at the same night keeps 'arrived'.
+
+    So does a look that finds nothing new because an earlier one of the same night took it and ended before it could say so. Needs a
+    transaction.
+    """
     with conn.cursor() as cursor:
+        if state == "nothing_new":
+            cursor.execute(
+                "select 1 from ops.batch where department = %s and as_of = %s and channel <> 'manual_upload' limit 1",
+                (department, as_of),
+            )
+            state = "arrived" if cursor.fetchone() else state
         cursor.execute(
             "insert into ops.arrival as a (as_of, department, state, detail_zh, detail_en, started_at, finished_at)"
             " values (%s, %s, %s, %s, %s, %s, clock_timestamp())"

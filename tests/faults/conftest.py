@@ -1,0 +1,74 @@
+"""The town that is disturbed, once per process; and how many disturbed nights left no trace, at the end."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from creditflow.connectors import retrying
+from creditflow.registry import load
+from creditflow.server import Server
+from tests.conftest import PROJECT
+from tests.faults import night as nights
+from tests.faults.night import Town, Trap, apart, rows_of
+from tests.faults.sources import API, DATABASE, SFTP, running
+
+
+@pytest.fixture(scope="session")
+def town(server: Server, warehouse_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """Departments, a template with registry and tables in place, and the length of an undisturbed night."""
+    registry = load(PROJECT)
+    only = {
+        code: replace(registry.departments[code], feeds={"permit": registry.departments[code].feeds["permit"]})
+        for code in (SFTP, API, DATABASE)
+    }
+    registry = replace(registry, departments=registry.departments | only)
+    folder = tmp_path_factory.mktemp("faults")
+    rows = {code: rows_of(registry, code) for code in only}
+    for name in ("dbt.cli.main", "great_expectations", "creditflow.quality"):
+        importlib.import_module(name)  # warm: a forked process finds them loaded
+    with pytest.MonkeyPatch.context() as patch, running(server, folder, rows) as sources:
+        patch.setattr(retrying, "LONGEST_WAIT", 0.01)
+        for name, value in sources.environ.items():
+            patch.setenv(name, value)
+        found = Town(server, registry, sources, folder, warehouse_template)
+        found.prepare(found.fresh("faults_template"))
+        found.template = "faults_template"
+        yield found
+
+
+@pytest.fixture(scope="session")
+def undisturbed(town: Town) -> dict[str, list[str]]:
+    """State after a night that nothing disturbed and one more with nothing new; its statements and seconds are counted."""
+    settings = town.fresh("faults_undisturbed")
+
+    def counted() -> str:
+        trap = Trap()
+        trap.spring()
+        town.night(settings)
+        return str(trap.steps)
+
+    ended = apart(counted)
+    assert ended.how == "done", ended
+    town.night_statements, town.night_seconds = int(ended.told), ended.seconds
+    first = town.state(settings)
+    again = apart(lambda: town.night(settings))
+    assert again.how == "done", again
+    state = town.state(settings)
+    assert nights.differences(first, state) == [], "a night with nothing new changes nothing"
+    town.forget("faults_undisturbed")
+    return state
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The count of the issue: nights disturbed, and how many of them left no trace."""
+    ran = [
+        r for how in ("passed", "failed") for r in terminalreporter.stats.get(how, []) if "tests/faults/" in r.nodeid
+    ]
+    disturbed = [r for r in ran if r.when == "call" and "[" in r.nodeid]
+    survived = sum(r.passed for r in disturbed)
+    if disturbed:
+        terminalreporter.write_line(f"{survived} of {len(disturbed)} disturbances left no trace")
