@@ -87,6 +87,8 @@ class PersonKeys:
         else:
             check = "other_document"
         mark = hashlib.sha256(code.encode("utf-8", "replace")).digest()[0]
+        if check == "converted_15":
+            mark ^= 0xFF  # eighteen digits sent for fifteen are a correction, not the same row again
         if not code or "*" in code:
             return PersonNumber(None, None, "bad_character" if code else "bad_length", mark)
         plain = code.encode("utf-8", "replace")

@@ -157,6 +157,7 @@ def test_one_person_has_one_hash_in_every_form() -> None:
     short, long = KEYS.protect("440524660501008"), KEYS.protect("440524196605010082", "身份证")
     assert short.hash == long.hash
     assert (short.check, long.check) == ("converted_15", "ok")
+    assert short.mark != long.mark, "eighteen digits for fifteen are a correction, not the same row again"
     assert KEYS.protect("４４０５２４ 19660501 0082").hash == long.hash
 
 
