@@ -10,6 +10,7 @@ Promises
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Protocol
 
@@ -250,9 +251,9 @@ class Check(BaseModel):
         """Code lists it needs."""
         return ()
 
+    @abstractmethod
     def sql(self, row: Row) -> str:
         """The boolean expression."""
-        raise NotImplementedError
 
 
 class ColumnCheck(Check):
