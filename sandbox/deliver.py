@@ -271,7 +271,7 @@ class Night:
         pending = list(state.pending)
         sample = list(state.sample)
         for name, rows, lawful in self._with_extras(lots, extra):
-            notes, before, rows, blocked = self._spoil(dept, feed, rows, lawful, name, day, operations)
+            notes, before, rows, blocked, superseded = self._spoil(dept, feed, rows, lawful, name, day, operations)
             if writer is None:
                 writer, target = self._open(dept, feed, state, day, number, forbidden, operations)
                 planned = self._planned(dept, feed, number)
@@ -289,7 +289,7 @@ class Night:
             if feed.kind not in ("arrears", "zero_declaration", "registration"):
                 kept = sorted(before)[: max(0, _KEPT_FOR_CORRECTION - len(pending))]
                 pending += [{"row": before[i], "subject": int(rows.subject[i])} for i in kept]
-                free = np.flatnonzero(~blocked)[: max(0, _KEPT_FOR_CHANGE - len(sample))]
+                free = np.flatnonzero(~blocked & ~superseded)[: max(0, _KEPT_FOR_CHANGE - len(sample))]
                 if feed.kind not in ("receipt", "return", "decision", "measure"):
                     sample += [
                         {"row": {k: v[i] for k, v in rows.columns.items()}, "subject": int(rows.subject[i])}
@@ -346,13 +346,16 @@ class Night:
         name: str,
         day: int,
         operations: bool,
-    ) -> tuple[list[Fault], dict[int, dict[str, str]], Rows, npt.NDArray[np.bool_]]:
+    ) -> tuple[list[Fault], dict[int, dict[str, str]], Rows, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Faults, the rows as they were before them, the rows to send, which of these are spoiled or copies, and which are
+        no longer what the department holds: changed by a later row of the lot, or withdrawn. To change or withdraw one of
+        these again would send an exact duplicate that the ledger does not know."""
         rng = self.planner.rng("faults", feed.id, name, day)
         blocked = lawful.copy()
         notes: list[Fault] = []
         before: dict[int, dict[str, str]] = {}
         if name == "extra":
-            return notes, before, rows, blocked
+            return notes, before, rows, blocked, rows.op == "W"
         if name.startswith("baseline"):
             notes = register_faults(self.planner, feed, rows, rng, day, blocked) if dept.code == "sjgj" else []
         else:
@@ -364,7 +367,7 @@ class Night:
         notes += [Fault(int(i), "out_of_scope", "", "out_of_scope") for i in np.flatnonzero(lawful).tolist()]
         size = len(rows)
         parts = [rows]
-        changes = later_changes(feed, rows, rng, day, blocked, operations)
+        changes, changed = later_changes(feed, rows, rng, day, blocked, operations)
         if changes is not None:
             parts.append(changes)
             size += len(changes)
@@ -378,7 +381,9 @@ class Night:
             rows = joined(parts)
             added = len(rows) - len(blocked)
             blocked = np.concatenate([blocked, np.ones(added, dtype=bool)])
-        return notes, before, rows, blocked
+        superseded = np.zeros(len(rows), dtype=bool)
+        superseded[changed] = True
+        return notes, before, rows, blocked, superseded
 
     def _second_thoughts(self, feed: Feed, state: FeedState, day: int, operations: bool) -> list[Rows]:
         """Corrections of earlier faulty rows, and now and then a change or withdrawal of a good one."""

@@ -1134,11 +1134,12 @@ def corrected(column: str, value: str) -> str:
 
 def later_changes(
     feed: Feed, rows: Rows, rng: np.random.Generator, upto: int, blocked: Mask, operations: bool
-) -> Rows | None:
-    """Corrections, withdrawals, deletions and exits of rows of this lot, to be sent after it."""
+) -> tuple[Rows | None, npt.NDArray[np.int64]]:
+    """Corrections, withdrawals, deletions and exits of rows of this lot, to be sent after it, and which rows they are of."""
     n = len(rows)
+    none = np.array([], dtype=np.int64)
     if feed.kind in _NEVER_CHANGED or not n:
-        return None
+        return None, none
     drawn = rng.random(n)
     share = 0.25 if feed.kind in ("list_entry", "abnormal_entry") else 0.006
     last = str(days.stamp(np.array([upto]), np.array([64_000]))[0])
@@ -1147,7 +1148,7 @@ def later_changes(
         settled = str(days.text(np.array([upto - 45]), "dash")[0])
         changed = changed[rows.updated[changed] < settled]
     if not len(changed):
-        return None
+        return None, none
     kinds = rng.random(len(changed))
     if feed.kind in ("list_entry", "abnormal_entry"):
         # who is out already cannot leave again: an unchanged copy would be a duplicate that the ledger does not know
@@ -1170,7 +1171,7 @@ def later_changes(
         else:
             copies.op[i] = "W" if kinds[i] < 0.97 else "D"
         copies.updated[i] = last
-    return copies
+    return copies, changed
 
 
 def copies_of(

@@ -269,6 +269,25 @@ def test_a_week_later_there_is_more_and_faulty_rows_come_back_right(week: City) 
     assert corrected >= 10
 
 
+def test_what_is_sent_word_for_word_again_is_in_the_ledger(week: City) -> None:
+    """A change or withdrawal says something new; the same once more is a duplicate, and the ledger must know it."""
+    written_down = {(f["department"], f["delivery"], f["row_no"]) for f in week.truth("faults")}
+    resent = {(b["department"], b["delivery"]) for b in week.truth("batches")}
+    seen: set[tuple[object, ...]] = set()
+    unknown = []
+    for delivery in sorted(week.truth("deliveries"), key=lambda d: (d["day"], d["delivery"])):
+        department, feed, name = delivery["department"], delivery["feed"], delivery["delivery"]
+        if feed in ("arrears", "registration", "zero_declaration") or (department, name) in resent:
+            continue
+        for number, row in week.rows(delivery).items():
+            words = tuple(sorted((k, str(v)) for k, v in row.items() if k not in ("_SEQ", "_UPDATED_AT", "GXSJ") and v))
+            if (department, feed, words) in seen and (department, name, number) not in written_down:
+                unknown.append((name, number))
+            seen.add((department, feed, words))
+    assert seen
+    assert unknown == []
+
+
 def test_on_every_working_day_every_daily_department_sends(week: City) -> None:
     sent = {(d["department"], d["day"]) for d in week.truth("deliveries")}
     for dept in departments().values():
