@@ -107,6 +107,7 @@ def truth(scale: float = 0.05) -> dict[str, Any]:
             night.deliver(day)
             night.ingest(day)
             night.gate()
+            night.sweep(day)
         found = compare(night.settings, night.settings.sandbox_home / "truth").as_dict()
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return {
@@ -161,6 +162,12 @@ class _Night:
         from creditflow.quality import gate
 
         gate(self.settings, self._registry)
+
+    def sweep(self, day: str) -> None:
+        """Open and close issues by what the night brought."""
+        from creditflow.quality.issues import sweep_issues
+
+        sweep_issues(self.settings, self._registry, dt.date.fromisoformat(day))
 
 
 @contextmanager

@@ -154,9 +154,14 @@ _MET = {"hold": ("held", "refused"), "accept": ("accepted", "partly_accepted"), 
 
 
 def _whole_deliveries(
-    truth: Path, states: dict[tuple[str, str, str], set[str]], late: set[tuple[str, str]], result: Comparison
+    truth: Path,
+    states: dict[tuple[str, str, str], set[str]],
+    late: set[tuple[str, str]],
+    undeclared: set[tuple[str, str, str]],
+    result: Comparison,
 ) -> None:
-    """Compare batches.csv. states: of the batches by (department, feed, file); late: (department, day) of arrivals."""
+    """Compare batches.csv. states: of the batches by (department, feed, file); late: (department, day) of arrivals;
+    undeclared: (department, feed, month) with an issue for a zero declaration that never came."""
     for item in _ledger(truth / "batches.csv"):
         expected, name = item["expected"], item["delivery"]
 
@@ -165,6 +170,8 @@ def _whole_deliveries(
 
         if expected == "late":
             met = (item["department"], item["day"]) in late and bool(got(name) & {*_MET["accept"]})
+        elif expected == "issue":
+            met = (item["department"], item["feed"], name) in undeclared
         elif expected == "duplicate":  # one file under two names: one gets in, the other says nothing new
             both = got(name) | got(name.replace("_001.", "_002."))
             met = bool(both & {*_MET["accept"]}) and bool(both & {*_MET["duplicate"]})
@@ -187,6 +194,8 @@ def compare(settings: Settings, truth: Path) -> Comparison:
         with conn.cursor() as cursor:
             cursor.execute("select department, as_of::text from ops.arrival where state = 'late'")
             late = {(department, day) for department, day in cursor.fetchall()}
+            cursor.execute("select department, feed, record from quality.issue where rule_id = 'ZERO-DECLARATION'")
+            undeclared = {(department, feed, month) for department, feed, month in cursor.fetchall()}
     finally:
         conn.close()
     result = Comparison(rows=sum(batch.rows for batch in batches.values()))
@@ -194,7 +203,7 @@ def compare(settings: Settings, truth: Path) -> Comparison:
     for batch_id, batch in batches.items():
         files.setdefault((batch.department, batch.feed, batch.file), []).append(batch_id)
     states = {place: {batches[batch_id].state for batch_id in found} for place, found in files.items()}
-    _whole_deliveries(truth, states, late, result)
+    _whole_deliveries(truth, states, late, undeclared, result)
 
     def rows_of(item: dict[str, str]) -> list[Place]:
         if item["seq"]:

@@ -214,9 +214,18 @@ class Night:
                 if not after < declared <= day or month in busy:
                     continue
                 if dept.texts.get("zero") == "patchy" and zlib.crc32(f"{dept.code}{kind}{month}".encode()) % 5 < 2:
+                    self._forgotten(dept, feed, month, declared)
                     continue
                 made.append((kind, month, declared))
         return sorted(made, key=lambda m: (m[2], m[0]))
+
+    def _forgotten(self, dept: Department, feed: Feed, month: int, declared: int) -> None:
+        """Write down that a month's zero declaration never comes. It is owed for permits and penalties only."""
+        if feed.kind not in DECISIONS:
+            return
+        name = str(np.datetime64(month, "M"))
+        line = [dept.code, feed.kind, name, days.date(declared).isoformat(), "zero_declaration_forgotten", "issue", ""]
+        self.ledger.part("batches", f"{feed.id}.{name}", [line])
 
     # one delivery
 

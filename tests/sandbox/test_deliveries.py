@@ -321,6 +321,23 @@ def test_planned_faults_of_whole_deliveries_happen_and_heal(week: City) -> None:
     assert len((folder / cut["delivery"]).read_bytes()) < len((folder / cut["healed_by"]).read_bytes())
 
 
+def test_months_whose_zero_declaration_is_forgotten_are_in_the_ledger_and_never_declared(week: City) -> None:
+    forgotten = {
+        (b["department"], b["feed"], b["delivery"])
+        for b in week.truth("batches")
+        if b["fault"] == "zero_declaration_forgotten"
+    }
+    declared = {
+        (d["department"], row["信息类型"], row["所属期"])
+        for d in week.truth("deliveries")
+        if (d["department"], d["feed"]) == ("kjj", "zero_declaration")
+        for row in week.rows(d).values()
+    }
+    assert {department for department, _, _ in forgotten} == {"kjj"}
+    assert declared, "and some are declared"
+    assert not forgotten & declared
+
+
 @pytest.mark.parametrize(
     ("cadence", "day", "expected"),
     [
