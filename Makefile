@@ -23,7 +23,7 @@ DEV := $(VENV)/.installed-dev
 
 export PYTHON
 
-.PHONY: help run up down psql test test-unit test-integration test-e2e test-system test-truth test-faults bench bench-small lint types format lock sbom setup clean
+.PHONY: help run up down psql test test-unit test-integration test-e2e test-system test-truth test-faults bench bench-small lint types format lock sbom advisories setup clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -102,6 +102,10 @@ lock: $(RUNTIME)
 # Renew the bill of materials after the lock. It holds no index address either.
 sbom: $(DEV)
 	$(BIN)/python requirements/sbom.py
+
+# Known vulnerabilities of the locked packages, by a copy of an advisory database on this machine: DATABASE=folder or zip.
+advisories: $(DEV)
+	@$(BIN)/python requirements/advisories.py $(DATABASE)
 
 clean: down
 	rm -rf $(VENV) .cache build *.egg-info
