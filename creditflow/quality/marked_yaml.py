@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -59,13 +60,25 @@ class Document:
 
 
 def read(path: Path, name: str) -> Document:
-    """Read one YAML file; `name` is how problems call it. Raises RuleBookError when it is no YAML."""
+    """Read one YAML file; `name` is how problems call it. Raises RuleBookError when it is no YAML.
+
+    The same text is parsed once per process: callers leave the data as it is.
+    """
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RuleBookError([Problem(name, 1, f"not YAML: {type(error).__name__}")]) from None
+    return _parsed(text, name)
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str, name: str) -> Document:
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise RuleBookError([Problem(name, line, f"not YAML: {error.problem}")]) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except yaml.YAMLError as error:
         raise RuleBookError([Problem(name, 1, f"not YAML: {type(error).__name__}")]) from None
     lines: dict[Location, int] = {}
     data = None if node is None else _build(node, (), lines, name)
