@@ -28,13 +28,17 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
-    """A line on standard error: what is done, how much of how many, since when and how long it may take."""
+def _progress(*, counted: bool) -> Iterator[Progress]:
+    """A line on standard error: what is done, how much of it, since when and how long it may take by its speed so far.
+
+    counted: how many of how many; else per cent.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
@@ -43,11 +47,11 @@ def _progress() -> Iterator[Progress]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        MofNCompleteColumn() if counted else TaskProgressColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as shown:
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=600) as shown:
         yield shown
 
 
@@ -63,7 +67,7 @@ def rebuild(as_json: bool) -> int:
 
     from creditflow.rebuild import rebuild as make_again
 
-    with _progress() as shown:
+    with _progress(counted=True) as shown:
         line = shown.add_task("rebuild", total=None)
 
         def tell(done: int, entries: int, entry: Entry) -> None:
@@ -109,7 +113,8 @@ def replay(
     """Interpret the archived deliveries of a span of nights again, after a rule changed or a reader was mended.
 
     The answer is one new build and its difference to what readers see. Nobody sees it before `creditflow replay accept`;
-    `creditflow replay withdraw` gives it up, and so does whatever is delivered, decided or built first.
+    `creditflow replay withdraw` gives it up, and so does whatever is delivered, decided or built first. Stopped or killed,
+    it goes on where it was when the same command is given again.
     """
     if context.invoked_subcommand is not None:
         return 0
@@ -126,7 +131,7 @@ def replay(
     from creditflow.replay import accept as publish_it
     from creditflow.replay import propose
 
-    with _progress() as shown:
+    with _progress(counted=False) as shown:
         line = shown.add_task("replay", total=None)
         found = propose(
             settings,
@@ -151,6 +156,8 @@ def replay(
             f" 退回 / rejected {before['rows_rejected']:,} -> {after['rows_rejected']:,}"
         )
     tell_difference(found.difference)
+    if found.resumed_at:
+        click.echo(f"接续上次 / went on with an interrupted replay: {found.resumed_at:,} 个批次 / deliveries were done")
     click.echo(f"{found.deliveries:,} 个批次 / deliveries; build {found.published} -> {found.build_no}", nl=False)
     click.echo("，已发布 / published" if yes else "：creditflow replay accept | creditflow replay withdraw")
     return 0

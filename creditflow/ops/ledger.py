@@ -34,9 +34,11 @@ FIELDS = (
 COUNTS = tuple(name for name in FIELDS if name.startswith("rows_"))
 
 
-def batches_by_id(conn: Connection, batch_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """These batches, in this order."""
-    found = {row["batch_id"]: row for row in _batches(conn, "batch_id = any(%s)", (list(batch_ids),))}
+def batches_by_id(
+    conn: Connection, batch_ids: Sequence[str], table: tuple[str, str] = ("ops", "batch")
+) -> list[dict[str, Any]]:
+    """These batches, in this order. table: ops.batch or a copy of it."""
+    found = {row["batch_id"]: row for row in _batches(conn, "batch_id = any(%s)", (list(batch_ids),), table)}
     return [found[batch_id] for batch_id in batch_ids if batch_id in found]
 
 
@@ -45,12 +47,14 @@ def batches_of_night(conn: Connection, as_of: dt.date) -> list[dict[str, Any]]:
     return _batches(conn, "as_of = %s", (as_of,))
 
 
-def _batches(conn: Connection, condition: str, parameters: tuple[Any, ...]) -> list[dict[str, Any]]:
+def _batches(
+    conn: Connection, condition: str, parameters: tuple[Any, ...], table: tuple[str, str] = ("ops", "batch")
+) -> list[dict[str, Any]]:
     names = (*FIELDS, "seconds")
     with conn.cursor() as cursor:
         cursor.execute(
-            sql.SQL("select {} from ops.batch where {} order by department, feed, batch_id").format(
-                sql.SQL(", ").join(map(sql.Identifier, names)), sql.SQL(condition)
+            sql.SQL("select {} from {} where {} order by department, feed, batch_id").format(
+                sql.SQL(", ").join(map(sql.Identifier, names)), sql.Identifier(*table), sql.SQL(condition)
             ),
             parameters,
         )

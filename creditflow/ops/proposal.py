@@ -19,6 +19,8 @@ from creditflow.ops.journal import note
 
 JUDGED = (("ops", "batch"), ("quality", "rule_result"), ("quality", "row_verdict"), ("quality", "incident"))
 """Tables beside landing that say what became of a delivery, by batch_id."""
+EARLIER = ("kept", "ops_batch")
+"""How the deliveries of the open proposal stood before it."""
 REGISTER = ("quality", "register")
 """The register as the gate knows it: not by batch, so it is kept as a whole."""
 
@@ -45,7 +47,7 @@ def open_proposal(conn: Connection) -> Proposal | None:
 def prepare(conn: Connection, **told: Any) -> None:
     """Open a proposal and keep the earlier interpretation of its deliveries.
 
-    told: replay_id, from_day, to_day, department, reason, proposed_by, proposed_at, batches.
+    told: replay_id, from_day, to_day, department, reason, proposed_by, proposed_at, made_with, batches.
     """
     names = sorted(told)
     with conn.cursor() as cursor:
@@ -70,6 +72,37 @@ def prepare(conn: Connection, **told: Any) -> None:
                 sql.SQL("delete from {} where batch_id = any(%s)").format(sql.Identifier(*place)), (told["batches"],)
             )
     note(conn, "replay", event="prepared", **told)
+
+
+def resumable(conn: Connection, **asked: Any) -> Proposal | None:
+    """The open proposal, when it was prepared for just this.
+
+    asked: from_day, to_day, department, reason, made_with.
+    """
+    found = open_proposal(conn)
+    if found is None:
+        return None
+    names = sorted(asked)
+    with conn.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("select ({}) is not distinct from ({}) from ops.replay where replay_id = %(replay_id)s").format(
+                sql.SQL(", ").join(map(sql.Identifier, names)), sql.SQL(", ").join(map(sql.Placeholder, names))
+            ),
+            {**asked, "replay_id": found.replay_id},
+        )
+        return found if cursor.fetchone() == (True,) else None
+
+
+def landed_anew(conn: Connection) -> set[str]:
+    """Which deliveries of the open proposal have landed since it was prepared."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            sql.SQL(
+                "select batch_id from ops.batch as b join {} as e using (batch_id)"
+                " where b.landed_at is distinct from e.landed_at"
+            ).format(sql.Identifier(*EARLIER))
+        )
+        return {str(batch_id) for (batch_id,) in cursor.fetchall()}
 
 
 def propose(conn: Connection, replay_id: str, build_no: int) -> None:

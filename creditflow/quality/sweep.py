@@ -17,7 +17,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -82,10 +82,16 @@ class GateSummary:
         return tuple(batch for batch in self.batches if batch.state == "held")
 
 
-def gate(settings: Settings, registry: Registry, batch_ids: Sequence[str] | None = None) -> GateSummary:
+def gate(
+    settings: Settings,
+    registry: Registry,
+    batch_ids: Sequence[str] | None = None,
+    tell: Callable[[str], object] = lambda _: None,
+) -> GateSummary:
     """Judge every batch in state `landed` (or those of `batch_ids` that are). Nothing waiting: no work, no import.
 
-    Waits for a sweep that is already running. Raises RuleBookError when there is no usable rule book.
+    tell: called with each batch that is judged. Waits for a sweep that is already running. Raises RuleBookError when there
+    is no usable rule book.
     """
     started = time.monotonic()
     conn = connect(settings, name="gate", autocommit=True)
@@ -97,13 +103,16 @@ def gate(settings: Settings, registry: Registry, batch_ids: Sequence[str] | None
             waiting = _waiting(conn, batch_ids)
         if book.fallback:
             _report_fallback(conn, book, waiting)
-        verdicts = tuple(_Sweep(settings, registry, book, conn).run(waiting)) if waiting else ()
+        verdicts: list[BatchVerdict] = []
+        for verdict in _Sweep(settings, registry, book, conn).run(waiting) if waiting else ():
+            verdicts.append(verdict)
+            tell(verdict.batch_id)
     finally:
         conn.close()
     if verdicts:
         journal.keep(settings)
     problems = tuple(str(problem) for problem in book.fallback)
-    return GateSummary(verdicts, time.monotonic() - started, book.digest, problems)
+    return GateSummary(tuple(verdicts), time.monotonic() - started, book.digest, problems)
 
 
 def release(

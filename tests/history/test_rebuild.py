@@ -128,13 +128,32 @@ def replayed(city: City) -> int:
     with pytest.raises(ReplayError, match="no replay waits"):
         accept(city.settings, city.registry, "李复核")
 
+    reason = "规则调整 / the rule changed"
+    interrupted(replace(city, settings=replace(city.settings, project=PROJECT)), reason, deliveries=2)
+    interrupted(city, reason, deliveries=1)
     span = ("--from", f"{FIRST}", "--to", f"{FIRST}", "--department", "kjj")
-    found = city.replayed = city.run("replay", *span, "--reason", "规则调整 / the rule changed", "--by", "王经办")
+    found = city.replayed = city.run("replay", *span, "--reason", reason, "--by", "王经办")
+    assert found["resumed_at"] == 1 < found["deliveries"], "what was landed by other rules is landed again"
     (differs,) = found["batches"]
     assert (differs["before"]["rows_accepted"], differs["after"]["rows_accepted"]) == (6, 7)
     assert city.query("select build_no from ops.pointer") == [(found["published"],)]
     assert city.run("replay", "accept", "--by", "李复核") == {"build": found["build_no"]}
     return int(found["build_no"])
+
+
+def interrupted(city: City, reason: str, *, deliveries: int) -> None:
+    """The same replay, stopped when so many deliveries have landed."""
+    told: list[tuple[float, float]] = []
+
+    def stop(step: str, done: float, of: float) -> None:
+        told.append((done, of))
+        if len(told) > deliveries:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        propose(city.settings, city.registry, FIRST, FIRST, reason, "王经办", "kjj", stop)
+    assert told == sorted(told)
+    assert 0 == told[0][0] < told[-1][0] < told[-1][1], "how much is done is told as it goes on"
 
 
 def test_a_replay_tells_its_difference_before_it_is_seen(city: City) -> None:
