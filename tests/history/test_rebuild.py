@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,6 +28,7 @@ from creditflow.replay import ReplayError, accept, propose
 from creditflow.settings import Settings
 from creditflow.warehouse import dbt
 from tests.conftest import PROJECT
+from tests.dbt.landed import uscc
 from tests.history.conftest import FAULT, FIRST, NEXT, City, penalty, permit
 
 OLD = {"decision_date": "2021/10/01", "publicity_end_date": "2022/10/01"}
@@ -36,6 +38,16 @@ FINES = ("2", "60", "5")
 """One penalty in three versions, delivered on three days; the last is the truth."""
 ORDERS = list(itertools.product(range(2), repeat=3))
 """In which of the two nights each of the versions arrives: every way, one firm (2000 + place) each."""
+
+
+TOLD_OF_ARRIVAL = {
+    "batch_id": "the delivery that brought the version: its day and its place among that day's deliveries",
+    "row_no": "the place of the row in that delivery",
+    "received_at": "when that delivery reached us",
+    "build_no": "the first build that knew the version",
+    "data_cutoff": "the newest delivery known when the firm was scored; an equal score later opens no new version",
+}
+"""Published columns that differ lawfully with the order of arrival, and why."""
 
 
 def arrivals(city: City, night: int) -> None:
@@ -245,6 +257,49 @@ def test_the_newest_version_is_the_truth_in_whatever_order_they_came(city: City)
     city.run("publish", str(city.replayed["build_no"]))
     assert city.query(look.format("fine_amount_yuan", "penalty")) == [(50000,)]
     assert city.query(look.format("permit_content", "permit")) == [("第2版",)]
+
+
+Shown = dict[str, list[dict[str, str]]]
+
+
+def without_arrival(value: Any) -> Any:
+    """A row, and the documents in it, without what tells of arrival."""
+    if isinstance(value, dict):
+        return {name: without_arrival(item) for name, item in value.items() if name not in TOLD_OF_ARRIVAL}
+    return [without_arrival(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(scope="module")
+def by_order(city: City) -> list[Shown]:
+    """What every view shows of each of these firms, less what tells of arrival; its number, its codes and what is made from
+    them are put aside."""
+    found: list[Shown] = [{} for _ in ORDERS]
+    for (view,) in city.query("select viewname from pg_views where schemaname = 'publish' order by 1"):
+        look = f"select publish.look_at({city.replayed['build_no']}); select to_jsonb(v) from publish.{view} v"
+        rows = [row for (row,) in city.query(look)]
+        for place in range(len(ORDERS)):
+            number, code = 2000 + place, uscc(2000 + place)
+            own = re.compile(f"{code}|{code[8:17]}|{number}|[0-9a-f]{{8}}-[0-9a-f-]{{27}}|[0-9a-f]{{32,64}}")
+            about = [row for row in rows if re.search(f"{code}|〕{number}号", str(row))]
+            told = [{name: own.sub("*", str(value)) for name, value in without_arrival(row).items()} for row in about]
+            if told:
+                found[place][view] = sorted(told, key=str)
+    return found
+
+
+@pytest.mark.parametrize("place", range(1, len(ORDERS)), ids=lambda place: str(ORDERS[place]))
+def test_every_published_column_is_the_same_in_whatever_order_they_came(by_order: list[Shown], place: int) -> None:
+    in_order, here = by_order[0], by_order[place]
+    assert len(in_order) > 5
+    assert {view: len(rows) for view, rows in here.items()} == {view: len(rows) for view, rows in in_order.items()}
+    differing = {
+        f"{view}.{name}: {one[name]} / {other[name]}"
+        for view in in_order
+        for one, other in zip(in_order[view], here[view], strict=True)
+        for name in one
+        if one[name] != other[name]
+    }
+    assert differing == set()
 
 
 def test_a_rollback_has_its_reason_and_brings_nothing_suppressed_back(rebuilt: City) -> None:
