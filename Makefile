@@ -23,7 +23,7 @@ DEV := $(VENV)/.installed-dev
 
 export PYTHON
 
-.PHONY: help run up down psql test test-unit test-integration test-e2e test-system test-truth test-faults bench bench-small lint types format lock sbom advisories setup clean
+.PHONY: help run up down psql test test-unit test-integration test-e2e test-system test-truth test-faults test-compose bench bench-small lint types format lock sbom advisories setup clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -71,6 +71,10 @@ test-truth: $(DEV)
 # Nights disturbed on purpose, each compared with an undisturbed one; CREDITFLOW_FAULT_ROUNDS=10: ten times as many.
 test-faults: $(DEV)
 	$(PYTEST) -n $(JOBS) -m faults tests/faults
+
+# docker-compose.yml brought up for real, a night in it, a worker killed; needs a container engine with compose 2.24 or newer.
+test-compose: $(DEV)
+	@$(BIN)/python tests/compose/night.py $(ARGS)
 
 bench: $(DEV)
 	@$(BIN)/python -m bench $(ARGS)

@@ -390,6 +390,12 @@ class Client:
             if not page["dags"] or len(found) >= page["total_entries"]:
                 return found
 
+    def add_pools(self, pools: Mapping[str, Mapping[str, object]]) -> None:
+        """Make the pools that Airflow does not know yet; one that a person has changed stays as it is."""
+        entities = [{"name": name, **pool} for name, pool in pools.items()]
+        action = {"action": "create", "action_on_existence": "skip", "entities": entities}
+        self._call("PATCH", "/api/v2/pools", json={"actions": [action]})
+
     def import_errors(self) -> list[str]:
         """``file: first line of the trace's end`` for every DAG file that could not be read."""
         page = self._call("GET", "/api/v2/importErrors", params={"limit": 100})
@@ -427,16 +433,20 @@ def why_failed(airflow: Airflow, dag_id: str, run_id: str) -> str:
 
 
 def wait_until_ready(settings: Settings, airflow: Airflow, expected: Sequence[str], *, patience: float = 300.0) -> None:
-    """Wait until the parts are healthy and every expected DAG is known.
+    """Wait until the parts are healthy, the pools of dags/pools.json there and every expected DAG known.
 
     patience: seconds without readiness before giving up. Raises AirflowError at once when a part died or when the DAG
     folder has import errors.
     """
     deadline = time.monotonic() + patience
+    pools = json.loads((settings.project / "dags" / "pools.json").read_text(encoding="utf-8"))
     with Client(airflow) as client:
         while True:
             _raise_if_dead(settings)
             if client.healthy():
+                if pools:
+                    client.add_pools(pools)
+                    pools = {}
                 missing = set(expected) - client.dag_ids()
                 if not missing:
                     return

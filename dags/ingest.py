@@ -43,8 +43,12 @@ def make(department: Any) -> DAG:
             department.code, timeout=timedelta(hours=2 if department.importance == 1 else 1), retries=3
         ),
     ) as dag:
-
-        @task(outlets=[LANDED], on_failure_callback=[CreditOffice("alarm", closed=False)])
+        # A pool for each channel (pools.json): one kind of source cannot take every place, nor be asked by all at once.
+        @task(
+            outlets=[LANDED],
+            pool=department.channel,
+            on_failure_callback=[CreditOffice("alarm", closed=False)],
+        )
         def ingest(code: str, connection: str) -> list[dict[str, Any]]:
             """Archive and land what is new; the counts of its batches."""
             from creditflow.ingest import ingest_department

@@ -10,8 +10,10 @@ Safe to run at every start: what is there is left alone.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from creditflow.ops.migrate import migrate
 from creditflow.ops.registry_sync import sync_registry
@@ -20,6 +22,7 @@ from creditflow.settings import load_settings
 
 SECRETS = Path("/run/creditflow/airflow")
 ROLES = Path(__file__).with_name("roles.json")
+POOLS = Path(__file__).parents[1] / "dags" / "pools.json"
 LOGINS = {
     "engineer": ("Op", "Data", "Engineer"),
     "credit_office": ("CreditOffice", "Credit", "Office"),
@@ -32,10 +35,24 @@ def airflow(*arguments: str) -> str:
     return done.stdout
 
 
-def logins() -> set[str]:
-    """Logins that Airflow knows."""
-    printed = airflow("users", "list", "-o", "json")
-    return {item["username"] for item in json.loads(printed[printed.index("[") :])}
+def listed(what: str, key: str) -> set[str]:
+    """What `airflow <what> list` knows. Log lines may stand before the list, which begins a line of its own."""
+    printed = airflow(what, "list", "-o", "json")
+    found = re.search(r"^\[\s*[{\]].*", printed, re.MULTILINE | re.DOTALL)
+    if found is None:
+        raise RuntimeError(f"airflow {what} list printed no list: {printed[-500:]}")
+    return {item[key] for item in json.loads(found[0])}
+
+
+def add_pools() -> None:
+    """Make the pools that Airflow does not know yet; one that a person has changed stays as it is."""
+    known = listed("pools", "pool")
+    missing = {name: pool for name, pool in json.loads(POOLS.read_text("utf-8")).items() if name not in known}
+    if missing:
+        with NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+            json.dump(missing, file)
+            file.flush()
+            airflow("pools", "import", file.name)
 
 
 def main() -> None:
@@ -43,7 +60,8 @@ def main() -> None:
     airflow("db", "migrate")
     airflow("sync-perm")
     airflow("roles", "import", str(ROLES))
-    known = logins()
+    add_pools()
+    known = listed("users", "username")
     for login, (role, first, last) in LOGINS.items():
         if login in known:
             continue

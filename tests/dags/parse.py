@@ -28,6 +28,7 @@ for dag_id, dag in sorted(bag.dags.items()):
                 "owner": task.owner,
                 "timeout": task.execution_timeout.total_seconds() if task.execution_timeout else None,
                 "retries": task.retries,
+                "pool": task.pool,
                 "backoff": bool(task.retry_exponential_backoff),
                 "after": sorted(task.upstream_task_ids),
                 "outlets": sorted(str(getattr(asset, "name", asset)) for asset in task.outlets),

@@ -78,6 +78,15 @@ def test_there_is_one_ingest_dag_for_each_of_the_43_and_one_for_each_supplier_ou
     assert set(dags) == {dag_id(item) for item in registry.all().values()} | OTHERS
 
 
+def test_every_department_waits_in_the_pool_of_its_channel(dags: dict[str, Any]) -> None:
+    pools = json.loads((PROJECT / "dags" / "pools.json").read_text(encoding="utf-8"))
+    departments = {dag_id(item): item for item in load(PROJECT).all().values()}
+    assert set(pools) == {item.channel for item in departments.values()}
+    assert all(pool["slots"] >= 1 for pool in pools.values())
+    for name, department in departments.items():
+        assert [task["pool"] for task in dags[name]["tasks"]] == [department.channel]
+
+
 def test_every_task_has_an_owner_a_time_limit_and_backs_off(dags: dict[str, Any]) -> None:
     for name, dag in dags.items():
         assert dag["tasks"], name
