@@ -136,6 +136,8 @@ def run(
             str(project),
             "--target-path",
             str(target),
+            "--log-path",
+            str(logs),
             *arguments,
         ],
         env=environment(settings, in_place),

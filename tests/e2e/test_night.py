@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,10 @@ from tests import personal_numbers
 from tests.conftest import PROJECT
 
 FIRST, NEXT = "2026-11-20", "2026-11-23"
+
+
+DBT_LOGS = PROJECT / "dbt_project" / "logs"
+"""Where dbt writes when nobody tells it another place."""
 
 
 @dataclass
@@ -68,6 +73,7 @@ class Installation:
 
 @pytest.fixture(scope="module")
 def city() -> Iterator[Installation]:
+    shutil.rmtree(DBT_LOGS, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="creditflow-e2e-") as folder:
         installation = Installation(Path(folder) / "home")
         try:
@@ -102,6 +108,12 @@ def test_the_night_ran_under_a_real_scheduler(city: Installation) -> None:
     assert len(ingests) == len(set(ingests)) == 43
     assert {"quality_gate", "warehouse", "reports"} <= {dag_id for dag_id, _ in runs}
     assert {state for _, state in runs} == {"success"}
+
+
+def test_a_night_writes_nothing_into_the_project(city: Installation) -> None:
+    """The code is read-only in a deployment."""
+    city.night("first")
+    assert not DBT_LOGS.exists()
 
 
 def test_lists_scores_and_their_explanation_are_published(city: Installation) -> None:
