@@ -102,6 +102,7 @@ lock: $(RUNTIME)
 	$(COMPILE) requirements/bootstrap.in -o requirements-bootstrap.lock
 	$(COMPILE) requirements/runtime.in -o requirements.lock
 	$(COMPILE) requirements/dev.in -o requirements-dev.lock
+	$(COMPILE) bench/peers/dlt.in -o bench/peers/dlt.lock
 
 # Renew the bill of materials after the lock. It holds no index address either.
 sbom: $(DEV)

@@ -2,7 +2,7 @@
 
 python -m bench                 every line
 python -m bench P1 P8           some of them
-python -m bench --small         `make bench-small`: 100,000 rows for P1, P3 and P4, the rest left out, nothing kept
+python -m bench --small         `make bench-small`: 100,000 rows for P1 to P4, the rest left out, nothing kept
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench import nights, p1_landing, p4_gate, record
+from bench import nights, p1_landing, p2_dlt, p4_gate, record
 
 Measure = Callable[[int], dict[str, Any]]
 """rows -> the lines it measured, by name"""
@@ -26,6 +26,7 @@ def _lines() -> list[tuple[tuple[str, ...], Measure]]:
     """What one measurement gives, and how it is taken."""
     return [
         (("P1", "P3"), p1_landing.run),
+        (("P2",), lambda rows: {"P2": p2_dlt.run(rows)}),
         (("P4",), lambda rows: {"P4": p4_gate.run(rows)}),
         (("P4-NIGHT",), lambda _: {"P4-NIGHT": nights.gate_of_a_night()}),
         (("P8",), lambda _: {"P8": nights.p8()}),
@@ -36,7 +37,7 @@ def _lines() -> list[tuple[tuple[str, ...], Measure]]:
     ]
 
 
-SMALL = ("P1", "P3", "P4")
+SMALL = ("P1", "P2", "P3", "P4")
 
 
 def main() -> None:
@@ -45,7 +46,7 @@ def main() -> None:
     known = [name for names, _ in _lines() for name in names]
     parser.add_argument("lines", nargs="*", metavar="LINE", help=f"{' '.join(known)}; default: all")
     parser.add_argument("--small", action="store_true", help=f"{SMALL_ROWS:,} rows, {' '.join(SMALL)}, nothing kept")
-    parser.add_argument("--rows", type=int, help="permits for P1, P3 and P4; default: 1,000,000")
+    parser.add_argument("--rows", type=int, help="permits for P1 to P4; default: 1,000,000")
     asked = parser.parse_args()
     unknown = set(asked.lines) - set(known)
     if unknown:

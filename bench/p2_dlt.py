@@ -1,0 +1,108 @@
+"""P2 of the budgets: landing a CSV of permits against dlt's Arrow route into the same PostgreSQL, one after the other.
+
+The peer has an environment of its own under .cache/bench, installed from bench/peers/dlt.lock when it is missing or the
+lock has changed. It loads every column as text and nothing more: no archive, no codes, no keys, no personal numbers.
+
+Run alone: python -m bench.p2_dlt [--rows 1000000]. It starts its own embedded server in a temporary home and removes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench.p1_landing import landing
+from creditflow.ops.migrate import migrate
+from creditflow.ops.registry_sync import sync_registry
+from creditflow.registry import load
+from creditflow.server import ensure_server, remove_server
+from creditflow.settings import Settings, load_settings
+from sandbox.bulk import write_csv
+
+PROJECT = Path(__file__).resolve().parent.parent
+LOCK = PROJECT / "bench" / "peers" / "dlt.lock"
+PEER = PROJECT / ".cache" / "bench" / "dlt"
+
+
+def environment() -> Path:
+    """The peer's interpreter, its environment made first where it is missing or older than the lock."""
+    python, mark = PEER / "bin" / "python", PEER / "installed.lock"
+    if not mark.exists() or mark.read_bytes() != LOCK.read_bytes():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(PEER)], check=True)
+        ours = Path(sys.executable).parent
+        (PEER / "bin" / "uv").symlink_to(ours / "uv")
+        subprocess.run(["requirements/install.sh", str(PEER), str(LOCK)], cwd=PROJECT, check=True)
+        mark.write_bytes(LOCK.read_bytes())
+    return python
+
+
+def peer(settings: Settings, source: Path) -> dict[str, Any]:
+    """Rows, seconds and versions of the peer's load of `source`; what it loaded is removed with the server."""
+    with tempfile.TemporaryDirectory(dir=settings.home) as folder:
+        done = subprocess.run(
+            [
+                str(environment()),
+                str(PROJECT / "bench" / "peers" / "load_with_dlt.py"),
+                str(source),
+                settings.warehouse_url,
+            ],
+            cwd=folder,
+            env={**os.environ, "HOME": folder, "DO_NOT_TRACK": "1", "RUNTIME__DLTHUB_TELEMETRY": "false"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise RuntimeError(f"the peer failed: {done.stderr[-2000:]}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def run(rows: int = 1_000_000) -> dict[str, Any]:
+    """P2 on a server of its own."""
+    environment()
+    with tempfile.TemporaryDirectory(prefix="creditflow-bench-") as name:
+        home = Path(name)
+        settings = Settings(home, load_settings().project, f"file://{home}/archive")
+        ensure_server(settings)
+        try:
+            migrate(settings)
+            registry = load(settings.project)
+            sync_registry(settings, registry)
+            source = write_csv(home / "source", rows, kind="permit", faults=False)
+            ours, theirs = landing(settings, registry, source), peer(settings, source)
+        finally:
+            remove_server(settings)
+    if theirs["rows"] != ours["rows"]:
+        raise RuntimeError(f"landing read {ours['rows']} rows, the peer {theirs['rows']}")
+    speed = theirs["rows"] / theirs["seconds"]
+    return {
+        "rows": ours["rows"],
+        "rows_per_second": ours["rows_per_second"],
+        "peer_rows_per_second": round(speed),
+        "ratio": round(ours["rows_per_second"] / speed, 2),
+        "peer": f"dlt {theirs['dlt']}, pyarrow {theirs['pyarrow']}",
+        "budget": 3,
+        "aim": 5,
+        "text": (
+            f"{ours['rows_per_second'] / speed:.2f}x ({ours['rows_per_second']:,} rows/s; dlt {theirs['dlt']} with pyarrow "
+            f"{theirs['pyarrow']} {speed:,.0f} rows/s, columns as text, nothing checked or archived)"
+        ),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    json.dump(run(parser.parse_args().rows), sys.stdout, indent=1)
+    print()
+
+
+if __name__ == "__main__":
+    main()
