@@ -155,11 +155,15 @@ def open_data(settings: Settings, path: str) -> BinaryIO:
 
 def verify(settings: Settings, manifest: dict[str, Any]) -> bool:
     """Whether the stored bytes are still those of the manifest."""
-    digest = hashlib.sha256()
     with open_data(settings, manifest["archive_path"]) as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest() == str(manifest["sha256"])
+        return _sha256(stream) == str(manifest["sha256"])
+
+
+def _sha256(stream: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while chunk := stream.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def read_manifest(settings: Settings, archive_path: str) -> dict[str, Any]:
@@ -366,6 +370,22 @@ def reseal(settings: Settings) -> int:
     return _Shelf(settings).reseal()
 
 
+def in_clear(settings: Settings, until: dt.date) -> list[str]:
+    """Paths of deliveries of business dates up to `until` whose data is not encrypted at rest."""
+    shelf = _Shelf(settings)
+    old = (item["archive_path"] for item in manifests(settings) if dt.date.fromisoformat(item["as_of"]) <= until)
+    return [path for path in old if shelf.exists(path)]
+
+
+def seal_stored(settings: Settings, paths: list[str]) -> int:
+    """Encrypt stored data at rest, with the keys in force; how many files. What is in clear goes when the sealed file has
+    been read again and holds the same bytes. Raises ArchiveError; a call that was killed is finished by the next one."""
+    shelf = _Shelf(settings)
+    for path in paths:
+        shelf.seal(path)
+    return len(paths)
+
+
 def _moment(moment: dt.datetime) -> str:
     return moment.isoformat()
 
@@ -438,6 +458,15 @@ class _Shelf:
                 self._put(f"{path}{SEALED}", seal(_chunks(stream), keys))
             done += 1
         return done
+
+    def seal(self, path: str) -> None:
+        """See seal_stored."""
+        with self._opened(path) as stream:
+            self._put(f"{path}{SEALED}", seal(_chunks(stream), self._settings.keys()))
+        with self._opened(path) as clear, self._opened(f"{path}{SEALED}") as sealed:
+            if _sha256(clear) != _sha256(sealed):
+                raise ArchiveError(f"加密后的归档文件与原文件不符：{path}", f"the sealed copy of {path} differs")
+        self._fs.rm(f"{self._root}/{path}")
 
     def write(self, path: str, chunks: Iterator[bytes], source: Counted | None = None) -> _Written:
         """Write under another name, then rename: the file is there complete or not at all.

@@ -4,6 +4,7 @@ Promises
 - Periods are data with effective dates (retention.yml); business dates decide, never the clock.
 - A look (`due`) changes nothing. `delete` takes what is due out of core, lists, landing and the refused rows' payloads,
   in one transaction, suppresses the record so that no replay or resent file shows it again, and writes a report.
+- Raw deliveries are encrypted at rest after their period, and stay: a rebuild and every verdict rest on them.
 - A legal hold on everything, a subject or a record stops it; so does a serious list the subject is still on.
 """
 
@@ -19,6 +20,7 @@ from typing import Any
 import yaml
 from psycopg2 import sql
 
+from creditflow.archive import in_clear, seal_stored
 from creditflow.ops import journal, proposal
 from creditflow.ops.database import Connection, advisory_lock, transaction
 from creditflow.settings import Settings
@@ -42,7 +44,7 @@ HELD = (
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of retention.yml. ends_on: SQL date; log: a table of ops instead of record kinds."""
+    """One line of retention.yml. ends_on: SQL date; log: a table of ops instead of record kinds; archive: deliveries."""
 
     id: str
     zh: str
@@ -57,11 +59,13 @@ class Rule:
     ends_on: str = ""
     until_exit: bool = False
     log: str | None = None
+    archive: bool = False
 
 
 @dataclass
 class Due:
-    """What one rule finds: records past their period, and of those how many a hold or a list keeps."""
+    """What one rule finds: records past their period, and of those how many a hold or a list keeps. Of the archive the
+    records are paths."""
 
     rule: Rule
     kind: str
@@ -86,7 +90,7 @@ def in_force(as_of: dt.date) -> list[Rule]:
 def due(settings: Settings, as_of: dt.date) -> dict[str, Any]:
     """The report of what would be deleted; changes nothing."""
     with transaction(settings, "retention: look") as conn:
-        return _report(as_of, _due(conn, as_of), deleted=False)
+        return _report(as_of, _due(settings, conn, as_of), deleted=False)
 
 
 def delete(settings: Settings, as_of: dt.date) -> dict[str, Any]:
@@ -95,24 +99,27 @@ def delete(settings: Settings, as_of: dt.date) -> dict[str, Any]:
         proposal.withdraw(conn, "retention")
     with transaction(settings, "retention: delete") as conn:
         advisory_lock(conn, "creditflow.retention")
-        found = _due(conn, as_of)
+        found = _due(settings, conn, as_of)
         for item in found:
             if item.rule.log:
                 item.rows = _delete_log(conn, item)
-            else:
+            elif not item.rule.archive:
                 item.rows = delete_records(conn, item.rule.id, item.rule.then, item.kind, item.records, as_of)
         report = _report(as_of, found, deleted=True)
         taken = [
             {"rule": item.rule.id, "then": item.rule.then, "kind": item.kind, "records": item.records}
             for item in found
-            if item.records and not item.rule.log
+            if item.records and item.rule.kinds
         ]
         if taken:
             journal.note(conn, "retained", as_of=as_of, taken=taken)
     journal.keep(settings)
+    for item in found:
+        if item.rule.archive:
+            seal_stored(settings, item.records)
     path = settings.home / "retention" / f"{as_of.isoformat()}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    if report["records"] or not path.exists():
+    if report["rules"] or not path.exists():
         path.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return report
 
@@ -196,16 +203,19 @@ def _report(as_of: dt.date, found: list[Due], *, deleted: bool) -> dict[str, Any
     return {
         "as_of": as_of.isoformat(),
         "deleted": deleted,
-        "records": sum(len(item.records) for item in found),
+        "records": sum(len(item.records) for item in found if not item.rule.archive),
+        "deliveries_sealed": sum(len(item.records) for item in found if item.rule.archive),
         "rules": lines,
     }
 
 
-def _due(conn: Connection, as_of: dt.date) -> list[Due]:
+def _due(settings: Settings, conn: Connection, as_of: dt.date) -> list[Due]:
     found = []
     for rule in in_force(as_of):
         if rule.log:
             found.append(_due_log(conn, rule, as_of))
+        if rule.archive:
+            found.append(_due_deliveries(settings, conn, rule, as_of))
         found += [_due_records(conn, rule, kind, as_of) for kind in rule.kinds if _exists(conn, "core", kind)]
     return found
 
@@ -228,6 +238,13 @@ def _due_records(conn: Connection, rule: Rule, kind: str, as_of: dt.date) -> Due
         sum(held for _, held, _ in rows),
         sum(on_list and not held for _, held, on_list in rows),
     )
+
+
+def _due_deliveries(settings: Settings, conn: Connection, rule: Rule, as_of: dt.date) -> Due:
+    with conn.cursor() as cursor:
+        cursor.execute("select (%s - make_interval(months => %s))::date", (as_of, rule.keep_months))
+        (until,) = cursor.fetchone() or (None,)
+    return Due(rule, "delivery", in_clear(settings, until), 0, 0)
 
 
 def _due_log(conn: Connection, rule: Rule, as_of: dt.date) -> Due:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import uuid
 
 import pytest
 
+from creditflow.archive import store, verify
+from creditflow.connectors.delivery import Delivery
 from creditflow.ops import retention
-from tests.conftest import Warehouse
+from creditflow.registry import load
+from creditflow.settings import Keys, write_secret
+from tests.conftest import PROJECT, Warehouse
 
 DAY = dt.date(2026, 11, 20)
 SUBJECT = uuid.UUID(int=77)
@@ -171,6 +176,24 @@ def test_query_logs_are_kept_five_years(city: City) -> None:
     assert city.house.query("select as_of::text from ops.query_log") == [("2021-11-21",)]
 
 
+def test_raw_deliveries_are_encrypted_at_rest_after_six_months_and_stay(city: City) -> None:
+    settings = city.house.settings
+    write_secret(settings.home / "keys" / "person.json", Keys(b"h" * 32, b"c" * 32, "first").text())
+    registry = load(PROJECT, lenient=True)
+    feed = registry.feed("hyj", "inspection")
+    stored = {
+        day: store(settings, registry.all()["hyj"], feed, Delivery("a.csv", io.BytesIO(content)), f"HYJ-{day}", day)
+        for day, content in ((dt.date(2026, 5, 20), b"old, in clear"), (dt.date(2026, 5, 21), b"newer, in clear"))
+    }
+    assert retention.due(settings, DAY)["deliveries_sealed"] == 1
+    assert retention.delete(settings, DAY)["deliveries_sealed"] == 1
+    archive = settings.home / "archive"
+    clear = [path for path in archive.rglob("*") if path.is_file() and b"in clear" in path.read_bytes()]
+    assert [path.read_bytes() for path in clear] == [b"newer, in clear"]
+    assert all(verify(settings, item.manifest) for item in stored.values()), "both are read as before"
+    assert retention.due(settings, DAY)["deliveries_sealed"] == 0
+
+
 def test_the_maintenance_night_deletes_once_a_month(city: City) -> None:
     settings = city.house.settings
     assert retention.monthly(settings) is None
@@ -182,6 +205,8 @@ def test_the_maintenance_night_deletes_once_a_month(city: City) -> None:
 
 
 def test_every_rule_says_its_basis_and_rules_that_ended_bind_nobody() -> None:
-    assert all(rule.basis and rule.zh and rule.en and rule.then in ("delete", "archive") for rule in retention.rules())
+    assert all(
+        rule.basis and rule.zh and rule.en and rule.then in ("delete", "archive", "seal") for rule in retention.rules()
+    )
     assert retention.in_force(dt.date(2020, 1, 1)) == []
     assert {rule.id for rule in retention.in_force(DAY)} == {rule.id for rule in retention.rules()}
