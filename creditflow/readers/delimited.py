@@ -16,7 +16,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 
-from creditflow.readers.encoding import Encoding
+from creditflow.readers.encoding import VISIBLE, Encoding
 from creditflow.readers.errors import ReadError
 from creditflow.readers.table import ROW_NUMBER, PlainLines, Row, Section, section_of
 from creditflow.registry import Feed
@@ -53,7 +53,7 @@ class _Lines:
         self._decoder = (
             None if encoding.codec in ("utf-8", "utf-8-sig") else codecs.getincrementaldecoder(encoding.codec)
         )
-        self._decode = self._decoder("surrogateescape").decode if self._decoder else None
+        self._decode = self._decoder(VISIBLE).decode if self._decoder else None
         self._signed = encoding.codec == "utf-8-sig"
         self._rest = b""
         self._block = b""

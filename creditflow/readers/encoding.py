@@ -69,7 +69,21 @@ def choose_encoding(stream: io.BufferedReader, declared: str | None) -> Encoding
 
 def decoded(stream: BinaryIO, encoding: Encoding) -> io.TextIOWrapper:
     """The stream as text, line ends as they are, undecodable bytes as lone surrogates."""
-    return io.TextIOWrapper(stream, encoding.codec, errors="surrogateescape", newline="")
+    return io.TextIOWrapper(stream, encoding.codec, errors=VISIBLE, newline="")
+
+
+VISIBLE = "creditflow.visible"
+"""How to decode. Python's surrogateescape gives up on bytes below 0x80, which UTF-16 and UTF-32 can leave over as well."""
+
+
+def _visible(problem: UnicodeError) -> tuple[str, int]:
+    if not isinstance(problem, UnicodeDecodeError):
+        raise problem
+    left = problem.object[problem.start : problem.end]
+    return "".join(chr(0xDC80 | byte) for byte in left), problem.end
+
+
+codecs.register_error(VISIBLE, _visible)
 
 
 def has_undecodable(text: str) -> bool:

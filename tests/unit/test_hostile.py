@@ -69,6 +69,7 @@ def test_a_hostile_file_is_rows_or_a_refusal_with_a_reason(name: str) -> None:
         ("right-to-left.csv", "\u202e司公限有\u2066\u200b"),
         ("formula.xlsx", "甲"),
         ("script.html", "甲"),
+        ("utf16-cut-off.csv", "=cmd|' /C calc'!A0"),
     ],
 )
 def test_text_is_read_as_it_stands(name: str, text: str) -> None:
