@@ -23,7 +23,7 @@ DEV := $(VENV)/.installed-dev
 
 export PYTHON
 
-.PHONY: help run up down psql test test-unit test-integration test-e2e test-system test-truth test-faults test-compose bench bench-small lint types format lock sbom advisories setup clean
+.PHONY: help run up down psql test test-unit test-integration test-e2e test-system test-truth test-faults test-compose fuzz bench bench-small lint types format lock sbom advisories setup clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -76,6 +76,11 @@ test-faults: $(DEV)
 test-compose: $(DEV)
 	@$(BIN)/python tests/compose/night.py $(ARGS)
 
+# Coverage-guided fuzzing of the readers and the rules of identifiers, SECONDS for each of TARGETS (default: all).
+SECONDS ?= 60
+fuzz: $(DEV)
+	@$(BIN)/python tests/fuzz/run.py $(SECONDS) $(TARGETS)
+
 bench: $(DEV)
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -103,6 +108,7 @@ lock: $(RUNTIME)
 	$(COMPILE) requirements/runtime.in -o requirements.lock
 	$(COMPILE) requirements/dev.in -o requirements-dev.lock
 	$(COMPILE) bench/peers/dlt.in -o bench/peers/dlt.lock
+	$(COMPILE) tests/fuzz/atheris.in -o tests/fuzz/atheris.lock
 
 # Renew the bill of materials after the lock. It holds no index address either.
 sbom: $(DEV)
