@@ -31,6 +31,8 @@ SESSION = {
     "jit": "off",
 }
 """Session settings of every connection dbt opens."""
+PARENT = "CREDITFLOW_DBT_PARENT"
+"""Environment variable with the number of the process that starts dbt and waits for it."""
 
 
 class DbtFailed(Exception):
@@ -140,7 +142,7 @@ def run(
             str(logs),
             *arguments,
         ],
-        env=environment(settings, in_place),
+        env=environment(settings, in_place) | {PARENT: str(os.getpid())},
         cwd=home,
         capture_output=True,
         text=True,
