@@ -26,9 +26,10 @@ from psycopg2.extras import RealDictCursor
 
 from creditflow.identity.codes import uscc_ok
 from creditflow.identity.normal import normal_code
-from creditflow.ops.database import transaction
+from creditflow.ops.database import Connection, transaction
 from creditflow.registry import Kind, Registry
 from creditflow.settings import Settings
+from creditflow.warehouse.splits import hashes_of
 
 DEPARTMENT, FEED = "x_credit_office", "decision"
 ABOUT_A_RECORD = frozenset(
@@ -42,6 +43,8 @@ ABOUT_A_RECORD = frozenset(
         "severity",
         "notice_date",
         "publication_hold",
+        "nominee",
+        "person_split",
     }
 )
 """Types that name a record; the others judge whether two subjects, or a record and a subject, are the same."""
@@ -50,7 +53,7 @@ OPERATION_HEADING, TIME_HEADING = "操作标识", "更新时间"
 TITLE = "信用办人工决定"
 INSTRUCTIONS = (
     "每行一项决定。对象填写“对象类型”加“对象文书号”，或“对象记录号”（见待核清单）；主体合并、主体不同填写统一社会信用代码和另一主体代码或对象记录号。",
-    "严重程度认定填：轻微、一般、严重；适用规则指定填：R2019、R2023、R2026；告知日期填日期。删除须由第二人在“复核人”具名。理由必填，勿写个人证件号码和电话。",
+    "严重程度认定填：轻微、一般、严重；适用规则指定填：R2019、R2023、R2026；告知日期填日期；挂名认定填：是、否。删除须由第二人在“复核人”具名。理由必填，勿写个人证件号码和电话。",
 )
 TEMPLATE_ROWS = 200
 
@@ -208,6 +211,8 @@ def _problems(decision: Decision) -> list[str]:
             found.append(
                 "请用 --kind 加 --document 或 --record 指明对象 / name the record: --kind, and --document or --record"
             )
+        elif decision.decision_type == "person_split" and not decision.target_record_id:
+            found.append("请用 --record 指明写有该人的记录 / name the record that names the person: --record")
     else:
         if not decision.subject_uscc:
             found.append("请填写主体的统一社会信用代码 / give the subject's code")
@@ -248,6 +253,18 @@ def _target_problems(settings: Settings, registry: Registry, decision: Decision,
             (value,),
         )
         parties = cursor.fetchall()
+        if parties and decision.decision_type == "person_split":
+            return _split_problems(conn, decision)
+        if decision.decision_type == "nominee" and not decision.target_record_id:
+            cursor.execute(
+                "select count(*) from core.list_entry where known_to_build = 2147483647"
+                " and document_key = ops.normal_document_no(%s) and responsible_person_name is not null",
+                (value,),
+            )
+            if (cursor.fetchone() or (0,))[0] > 1:
+                return [
+                    f"“{value}”列明多名责任人，请用 --record 指明记录 / several persons are named: name the record with --record"
+                ]
     title = registry.kinds[decision.target_kind].title_zh
     if not parties:
         missing = f"库中没有“{value}”的{title}记录：请核对，记录确未入库的加 --ahead 先行登记"
@@ -260,6 +277,23 @@ def _target_problems(settings: Settings, registry: Registry, decision: Decision,
         codes = "、".join(sorted(str(uscc or name) for _, uscc, name in parties))
         return [f"“{value}”涉及多个当事人（{codes}），请用 --uscc 指明 / several parties: name one with --uscc"]
     return []
+
+
+def _split_problems(conn: Connection, decision: Decision) -> list[str]:
+    """Nobody the record names shares an id with somebody else: there is nothing to tell apart."""
+    record = str(decision.target_record_id)
+    hashes = hashes_of(conn, str(decision.target_kind), record.lower())
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "select 1 from entity.person p join entity.person o on o.subject_id = p.subject_id and o.person_key <> p.person_key"
+            " where p.known_to_build = 2147483647 and o.known_to_build = 2147483647"
+            " and split_part(p.person_key, '|', -1) = any(%s) limit 1",
+            (hashes,),
+        )
+        if cursor.fetchone() is not None:
+            return []
+    english = "nobody the record names shares an id with another person: nothing to tell apart"
+    return [f"记录 {record} 所写的人没有与他人共用标识，无需拆分 / {english}"]
 
 
 def _subject_problems(cursor: Any, decision: Decision) -> list[str]:
@@ -304,6 +338,29 @@ def open_questions(settings: Settings, limit: int, department: str | None = None
             limit %(limit)s
             """,
             {"department": department, "limit": limit},
+        )
+        return [dict(row) for row in cursor.fetchall()]
+
+
+def shared_ids(settings: Settings) -> list[dict[str, Any]]:
+    """Persons with different personal numbers under one id, and the records of lists that name somebody by it.
+
+    Each with person_subject_id, persons (how many share the id), record_kind, record_id, department, person_name (masked).
+    `creditflow decide split` tells apart whom a record names.
+    """
+    with transaction(settings, "shared ids") as conn, conn.cursor(cursor_factory=RealDictCursor) as cursor:
+        cursor.execute(
+            """
+            select s.person_subject_id::text, s.persons, 'list_entry' as record_kind, e.record_id::text, e.department,
+                   e.responsible_person_name as person_name
+            from (
+                select subject_id as person_subject_id, count(*)::integer as persons from entity.person
+                where known_to_build = 2147483647 group by subject_id having count(*) > 1
+            ) as s
+            left join core.list_entry as e
+                on e.responsible_subject_id = s.person_subject_id and e.known_to_build = 2147483647
+            order by 1, 4
+            """
         )
         return [dict(row) for row in cursor.fetchall()]
 

@@ -109,10 +109,21 @@ _about_a_record(
 _about_a_record(
     "notice-date",
     "notice_date",
-    "Day on which the person behind a list entry was told of it.",
+    "Day on which the person behind a list entry, or the subject of a measure, was told of it; --reason says the way.",
     click.option(
         "--value", "decision_value", required=True, metavar="YYYY-MM-DD", callback=lambda *given: _day(given[2])
     ),
+)
+_about_a_record(
+    "nominee",
+    "nominee",
+    "Whether the person behind a list entry only lent the name: 是, and the entry does not reach the person; 否, and it does.",
+    click.option("--value", "decision_value", type=click.Choice(["是", "否"]), required=True),
+)
+_about_a_record(
+    "split",
+    "person_split",
+    "The person whom a record names is not the other one under the same id, and gets an id of his own; see `review --persons`.",
 )
 
 
@@ -233,13 +244,29 @@ def produced(
 @click.command()
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Rows at most.")
 @click.option("--department", help="Only records of this department.")
+@click.option(
+    "--persons", is_flag=True, help="Persons with different numbers under one id instead; `decide split` judges."
+)
 @as_json
-def review(limit: int, department: str | None, as_json: bool) -> int:
+def review(limit: int, department: str | None, persons: bool, as_json: bool) -> int:
     """Records that nobody could be found for with certainty, best suggestion first; `decide same|different` judges them."""
     settings = installation()
     warehouse(settings)
 
-    from creditflow.decisions import open_questions
+    from creditflow.decisions import open_questions, shared_ids
+
+    if persons:
+        shared = shared_ids(settings)
+        if as_json:
+            show_json({"persons": shared})
+        elif not shared:
+            click.echo("没有多人共用的标识 / no id is shared by several persons")
+        for row in () if as_json else shared:
+            click.echo(
+                f"{row['person_subject_id']}  {row['persons']} 人 / persons  "
+                f"{row['record_kind']} {row['record_id'] or '-'}  {row['department'] or ''} {row['person_name'] or ''}"
+            )
+        return 0
 
     rows = open_questions(settings, limit, department)
     if as_json:

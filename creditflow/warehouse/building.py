@@ -22,7 +22,7 @@ from creditflow.ops import journal, proposal
 from creditflow.ops.database import Connection, connect, transaction, try_session_lock
 from creditflow.ops.journal import note
 from creditflow.settings import Settings
-from creditflow.warehouse import dbt, rights
+from creditflow.warehouse import dbt, rights, splits
 from creditflow.warehouse.history import TableChange, UnknownBuild, changes, undo
 
 log = logging.getLogger(__name__)
@@ -259,6 +259,7 @@ def _begin(
             " where build_no = %(n)s",
             {"n": build_no},
         )
+        splits.remember(conn, build_no)
         if again:
             proposal.remember_records(conn, build_no, list(again))
         proposal.carry_over(conn, abandoned, build_no)

@@ -152,7 +152,9 @@
         (array_agg(h.effect_value order by h.effective_on desc, h.effect_id asc) filter (where h.effect_type = 'regime_override'))[1]
             as decided_regime,
         (array_agg(h.effect_value order by h.effective_on desc, h.effect_id asc) filter (where h.effect_type = 'notice_date'))[1]
-            as decided_notice_date
+            as decided_notice_date,
+        (array_agg(h.effect_value order by h.effective_on desc, h.effect_id asc) filter (where h.effect_type = 'nominee'))[1]
+            as decided_nominee
     from (
         select i.record_id, e.effect_id, e.effect_type, e.effect_value, e.effective_on
         from {{ records }} as i

@@ -66,8 +66,13 @@ def _represented(number: int, *, person: int | None = None, since: str | None = 
     return enterprise(number, legal_representative_since=taken_up) | _person("legal_representative", person or number)
 
 
+def document(number: int) -> str:
+    """Number of the decision that put a firm on its list."""
+    return f"汕列〔2026〕{number}号"
+
+
 def _entry(number: int, list_code: str) -> dict[str, Any]:
-    return {"list_code": list_code, "document_no": f"汕列〔2026〕{number}号", "decision_date": "2026-02-01"} | BEHAVIOUR
+    return {"list_code": list_code, "document_no": document(number), "decision_date": "2026-02-01"} | BEHAVIOUR
 
 
 def _about(

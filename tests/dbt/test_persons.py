@@ -93,6 +93,15 @@ def test_7_a_person_new_in_post_or_with_many_posts_is_marked_for_review(story: S
     assert only(story, persons.MANY_POSTS)["review_flags"] == ["nominee_many_posts"]
 
 
+def test_7_a_person_decides_whether_it_is_a_nominee(story: Story) -> None:
+    assert only(story, persons.NEW_IN_POST)["is_active"] is True, "a mark alone decides nothing"
+    nominee, himself = only(story, persons.NEW_IN_POST, ENDED), only(story, persons.MANY_POSTS, ENDED)
+    assert (nominee["is_nominee"], nominee["is_active"], nominee["review_flags"]) == (True, False, [])
+    assert (himself["is_nominee"], himself["is_active"], himself["review_flags"]) == (False, True, [])
+    assert only(story, persons.LONG_IN_POST, ENDED)["is_nominee"] is None
+    assert story[ENDED].all("measure_target", subject_id=nominee["person_subject_id"]) == []
+
+
 def test_8_it_feeds_measures_that_name_the_role_and_gives_no_points(story: Story) -> None:
     scope = story.landed.execute(
         "select measure_code from ops.measure_scope where list_code = 'SL03' and role = 'person_named'"

@@ -127,7 +127,49 @@ def land_the_city(settings: Settings) -> Landed:
         party(6) | {"list_code": "SL05", "document_no": "汕出〔2026〕6号", "exit_date": "2026-03-01"},
     ]
     landed.batch("list_entry", entries, department="yjj", day=day)
+    named = [_names(1, "one"), _names(2, "other"), _names(3, "third"), _names(3, "fourth")]
+    landed.batch("list_entry", named, department="rsj", day=day)
+    fined = {"counterparty_name": "测试乙", "counterparty_type": "自然人", "counterparty_uscc": None}
+    landed.batch(
+        "penalty", [penalty(1, "汕公罚〔2026〕9号", **fined, **_number("person", "other"))], department="gaj", day=day
+    )
     return landed
+
+
+def _names(number: int, person: str) -> dict[str, Any]:
+    """An entry of a firm that names a person by role."""
+    about = {
+        "responsible_person_name": f"测试{person}",
+        "responsible_person_role": "principal",
+        "responsible_person_named": "是",
+        "person_notified_on": "2026-02-05",
+    }
+    return listed(number, "SL03", f"汕人社列〔2026〕{number}号", **about, **_number("responsible_person", person))
+
+
+def _number(prefix: str, person: str) -> dict[str, Any]:
+    """What landing leaves of a personal number that was never made."""
+    hashed = f"hash-of-fictitious-{person}"
+    return {f"{prefix}_id_no_hash": hashed, f"{prefix}_id_no_cipher": "k1:EEEE", f"{prefix}_id_no_check": "ok"}
+
+
+def share_an_id(landed: Landed) -> None:
+    """As warehouses were before a number of its own told two persons apart: the other goes under the id of the one."""
+    ((one, minted_from), (other, _)) = (
+        landed.execute("select subject_id::text, minted_from from entity.person where person_key = %s", (key,))[0]
+        for key in ("resident|hash-of-fictitious-one", "resident|hash-of-fictitious-other")
+    )
+    landed.execute(
+        "update entity.person set subject_id = %s, minted_from = %s where subject_id = %s", (one, minted_from, other)
+    )
+    for table, column in (
+        ("core.penalty", "subject_id"),
+        ("core.penalty", "source_subject_id"),
+        ("core.list_entry", "responsible_subject_id"),
+        ("lists.associated_person_entry", "person_subject_id"),
+    ):
+        landed.execute(f"update {table} set {column} = %s where {column} = %s", (one, other))
+    landed.execute("delete from entity.subject where subject_id = %s", (other,))
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +178,7 @@ def office(server: Server, warehouse_template: str, tmp_path_factory: pytest.Tem
     settings = fresh(server, warehouse_template, "office", tmp_path_factory.mktemp("office"))
     told = Office(settings, land_the_city(settings))
     told.night(DAY)
+    share_an_id(told.landed)
     return told
 
 
@@ -180,6 +223,7 @@ FIRST = ("--kind", "penalty", "--document", "汕市监罚〔2026〕1号")
         (("repair", *FIRST, "--uscc", "91440500MA4X022966"), "校验不通过"),
         (("repair", "--kind", "fine", "--document", "1"), "没有“fine”这类记录"),
         (("repair", "--kind", "penalty"), "指明对象"),
+        (("nominee", "--kind", "list_entry", "--document", "汕人社列〔2026〕3号", "--value", "是"), "--record"),
         (("same", uscc(1), uscc(1)), "两个代码相同"),
         (("same", uscc(1), uscc(900)), "库中没有代码"),
         (("same", uscc(1)), "二者取一"),
@@ -215,6 +259,36 @@ def test_the_review_list_ranks_the_likeliest_subject_first(office: Office) -> No
     assert ALIKE in office.run("review")[1]
 
 
+def named_by(office: Office, number: int) -> dict[str, Any]:
+    """The person an entry of a firm reaches."""
+    found = office.row("associated_person_entry", "uscc", uscc(number))
+    assert found is not None
+    return found
+
+
+def shared(office: Office) -> list[dict[str, Any]]:
+    """Persons under one id."""
+    return list(json.loads(office.run("review", "--persons", "--json")[1])["persons"])
+
+
+def test_persons_under_one_id_are_listed_with_the_records_that_name_them(office: Office) -> None:
+    rows = shared(office)
+    assert {row["record_id"] for row in rows} == {named_by(office, number)["record_id"] for number in (1, 2)}
+    assert {(row["persons"], row["person_subject_id"]) for row in rows} == {
+        (2, named_by(office, 1)["person_subject_id"])
+    }
+    assert "2 人" in office.run("review", "--persons")[1]
+
+
+def test_who_shares_an_id_with_nobody_is_not_told_apart(office: Office) -> None:
+    (penalty_of_a_firm,) = office.landed.execute(
+        "select record_id::text from publish.penalty where decision_document_no = '汕市监罚〔2026〕4号'"
+    )
+    status, _, err = office.run("decide", "split", "--kind", "penalty", "--record", *penalty_of_a_firm, *WHY)
+    assert (status, "没有与他人共用标识" in err) == (1, True)
+    assert "--record" in office.run("decide", "split", *FIRST, *WHY)[2]
+
+
 @pytest.fixture(scope="module")
 def decided(office: Office) -> Office:
     """Decisions entered by command, nothing built yet."""
@@ -229,6 +303,7 @@ def decided(office: Office) -> Office:
         ),
         "same": office.decided("same", uscc(3), "--record", review[ALIKE], *WHY),
         "different": office.decided("different", uscc(4), "--record", review["汕头市测试4号贸易有限公司"], *WHY),
+        "split": office.decided("split", "--kind", "list_entry", "--record", named_by(office, 2)["record_id"], *WHY),
         "ahead": office.decided(
             "withdrawal", "--kind", "penalty", "--document", "汕市监罚〔2099〕9号", "--ahead", *WHY
         ),
@@ -309,10 +384,31 @@ def test_a_judged_record_belongs_to_its_subject_and_leaves_the_review_list(in_fo
     assert in_force.review() == [], "both questions are answered"
 
 
+def test_a_person_told_apart_has_an_id_of_his_own_and_every_record_follows(in_force: Office) -> None:
+    one, other = (named_by(in_force, number)["person_subject_id"] for number in (1, 2))
+    assert one != other
+    assert shared(in_force) == []
+    fined = in_force.row("penalty", "decision_document_no", "汕公罚〔2026〕9号")
+    assert fined is not None
+    assert (fined["subject_id"], fined["match_grade"]) == (other, "exact")
+    subjects = "select subject_id::text, subject_type from publish.subject where subject_id in (%s, %s)"
+    assert set(in_force.landed.execute(subjects, (one, other))) == {(one, "natural_person"), (other, "natural_person")}
+    assert _alias(in_force, other) == [(other, "核查确认", "王经办", dt.date.fromisoformat(NEXT))]
+    in_force.numbers["own id"] = other
+
+
+def _alias(office: Office, subject_id: str) -> list[tuple[Any, ...]]:
+    return office.landed.execute(
+        "select canonical_subject_id::text, reason, decided_by, decided_on from entity.subject_alias"
+        " where subject_id = %s and known_to_build = 2147483647",
+        (subject_id,),
+    )
+
+
 @pytest.fixture(scope="module")
 def taken_back(in_force: Office) -> Office:
-    """A repair and a judgement were taken back."""
-    for name in ("same", "repair"):
+    """A repair, a judgement and a split were taken back."""
+    for name in ("same", "repair", "split"):
         why = ("--reason", "误录", "--by", "王经办", "--as-of", LAST)
         assert in_force.run("decide", "take-back", in_force.numbers[name], *why)[0] == 0
     in_force.night(LAST)
@@ -325,3 +421,13 @@ def test_what_is_taken_back_is_as_it_was(taken_back: Office) -> None:
     assert taken_back.penalty(1) is not None
     assert taken_back.penalty(33)["match_grade"] == "none"  # type: ignore[index]
     assert [row["record_id"] for row in taken_back.review()] == [taken_back.numbers["question"]]
+
+
+def test_a_split_taken_back_leaves_the_id_as_an_alias(taken_back: Office) -> None:
+    one, other = (named_by(taken_back, number)["person_subject_id"] for number in (1, 2))
+    assert one == other
+    assert [row["persons"] for row in shared(taken_back)] == [2, 2]
+    assert [row[0] for row in _alias(taken_back, taken_back.numbers["own id"])] == [one]
+    fined = taken_back.row("penalty", "decision_document_no", "汕公罚〔2026〕9号")
+    assert fined is not None
+    assert fined["subject_id"] == one

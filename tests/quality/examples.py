@@ -241,6 +241,12 @@ BY_KEY: dict[str, Callable[[Rule, Kind], Example]] = {
     "K-DECIDED-SEVERITY": lambda rule, kind: _decided("severity", "一般", "很重"),
     "K-DECIDED-REGIME": lambda rule, kind: _decided("regime_override", "R2023", "2023"),
     "K-DECIDED-NOTICE": lambda rule, kind: _decided("notice_date", "2026-11-02", "下周一"),
+    "K-SPLIT-RECORD": lambda rule, kind: pair(
+        {"target_record_id": "00000000-0000-0000-0000-000000000001"},
+        {"target_record_id": None},
+        decision_type="person_split",
+    ),
+    "K-DECIDED-NOMINEE": lambda rule, kind: _decided("nominee", "否", "可能"),
     "K-DECIDED-VALUE": lambda rule, kind: _decided("severity", "严重", None),
     "K-SECOND-PERSON": lambda rule, kind: pair(
         {"confirmed_by": "李复核"}, {"confirmed_by": "王 经办"}, decision_type="deletion", decided_by="王经办"

@@ -74,7 +74,7 @@ decision as (
         and r.state = 'active'
         and r.decision_type in (
             'repair', 'objection_upheld', 'objection_mark', 'withdrawal', 'deletion', 'regime_override', 'severity',
-            'notice_date', 'publication_hold'
+            'notice_date', 'publication_hold', 'nominee'
         )
         and (r.decision_type <> 'deletion' or r.confirmed_by is not null and r.confirmed_by <> r.decided_by)
 )

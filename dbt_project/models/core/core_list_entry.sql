@@ -114,7 +114,8 @@ final as (
         ], null) as issues,
         r.list_code,
         r.responsible_subject_id,
-        coalesce(ops.parse_date(e.decided_notice_date), r.person_notified_on) as notified_on
+        coalesce(ops.parse_date(e.decided_notice_date), r.person_notified_on) as notified_on,
+        e.decided_nominee = '是' as is_nominee
     from named as r
     left join affected as e on r.record_id = e.record_id
     left join {{ ref('catalogue_item') }} as c

@@ -1,6 +1,7 @@
 {{ config(meta={'key': ['relation_id'], 'indexes': ['(person_subject_id) where known_to_build = <open>']}) }}
 -- RESTRICTED. Who held which post at which organisation, by the register. A relation is only a relation: it never makes a
--- record about the person by itself. A successor ends the predecessor's term on the day of taking office.
+-- record about the person by itself. A successor ends the predecessor's term on the day of taking office; where the two shared
+-- an id until they were told apart, the predecessor's term begins as it was first told.
 with registered as (
     select
         c.subject_id,
@@ -36,7 +37,11 @@ ended as (
         k.subject_id,
         k.person_subject_id,
         k.role,
-        k.valid_from,
+        case
+            when k.valid_from >= coalesce(r.valid_from, r.delivered_on)
+                then (select min(h.valid_from) from {{ this }} as h where h.subject_id = k.subject_id and h.relation_id = k.relation_id)
+            else k.valid_from
+        end as valid_from,
         coalesce(r.valid_from, r.delivered_on) as valid_to,
         k.department,
         k.source_record_id

@@ -65,6 +65,17 @@ known as (
 ),
 {% endif %}
 
+person as (
+    -- one person: two who share an id from before it was told which keys are two are shown as the first of them
+    select distinct on (p.subject_id)
+        p.subject_id,
+        p.name_full
+    from {{ ref('entity_person') }} as p
+    inner join scope as s on p.subject_id = s.subject_id
+    where {{ is_open('p') }}
+    order by p.subject_id asc, p.known_from_build asc, p.person_key asc
+),
+
 described as (
     select
         s.subject_id,
@@ -103,7 +114,7 @@ described as (
     left join identifier as i on s.subject_id = i.subject_id
     left join known as k on s.subject_id = k.subject_id
     left join {{ ref('staging_subject_name') }} as n on s.subject_id = n.subject_id
-    left join {{ ref('entity_person') }} as p on s.subject_id = p.subject_id and {{ is_open('p') }}
+    left join person as p on s.subject_id = p.subject_id
     left join {{ ref('entity_subject_alias') }} as a
         on s.subject_id = a.subject_id and a.canonical_subject_id <> a.subject_id and {{ is_open('a') }}
 )

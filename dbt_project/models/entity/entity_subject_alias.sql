@@ -4,7 +4,8 @@
 }) }}
 -- Subjects that turned out to be another subject. An id minted from an organisation code or registration number points to
 -- the registered subject that exactly one code now shows to hold that number; people's judgements (who, when, why) override
--- the machine and are soft: a judgement of `different` points a subject back at itself.
+-- the machine and are soft: a judgement of `different` points a subject back at itself. A person who was told apart from
+-- another has an id that points at itself, with who decided so; when that is taken back it points at the id the two shared.
 with changed as (
     select distinct
         i.id_type,
@@ -68,6 +69,24 @@ judged as (
     where j.subject_id is not null
 ),
 
+parted as (
+    select
+        p.subject_id,
+        coalesce(b.subject_id, p.subject_id) as canonical_subject_id,
+        d.reason,
+        d.decided_by,
+        d.decided_on,
+        case when d.source_state = 'active' then d.record_id end as decision_record_id,
+        2 as rank,
+        d.version_at
+    from {{ ref('staging_decision') }} as d
+    inner join {{ ref('entity_person') }} as p
+        on split_part(p.minted_from, '|split|', 2) = d.record_id::text and {{ changed_now('p', build_no()) }}
+    left join {{ ref('entity_person') }} as b
+        on p.person_key = b.person_key and p.subject_id <> b.subject_id and {{ is_open('b') }}
+    where d.decision_type = 'person_split'
+),
+
 proposed as (
     select m.* from machine as m
     {%- if has_history() %}
@@ -78,6 +97,8 @@ proposed as (
     {%- endif %}
     union all
     select * from judged
+    union all
+    select * from parted
 ),
 
 chosen as (

@@ -1,8 +1,8 @@
 {{ config(meta={'key': ['record_id'], 'scope': 'staging_list_scope'}) }}
 -- How an organisation's entry reaches a person: only where the decision names the person, or the list's rule does and the
 -- source gave a role that the rule reaches (domain page 04 section 5). Inactive without notice and where the role was taken up
--- after the behaviour; one that looks like a nominee's is marked for people to judge. It ends with its parent, gives no points,
--- and is never public.
+-- after the behaviour; one that looks like a nominee's is marked for people to judge: judged a nominee's it reaches nobody, judged
+-- not to be one it is marked no more. It ends with its parent, gives no points, and is never public.
 with entry as (
     select
         r.*,
@@ -54,6 +54,7 @@ judged as (
                 and (w.valid_to is null or e.decided_on < w.valid_to)
         ) as is_by_rule,
         e.notified_on,
+        e.is_nominee,
         e.list_code,
         p.membership_id,
         e.decided_on as entered_on,
@@ -94,13 +95,15 @@ select
         case when j.role is null then 'role_missing' end,
         case when j.person_subject_id is null then 'person_unidentified' end,
         case when j.held_from > j.behaviour_to or j.held_to <= j.behaviour_from then 'role_not_held_at_behaviour' end,
-        case when j.held_from > j.behaviour_from - 90 and j.held_from <= j.behaviour_from then 'nominee_recent' end,
-        case when j.posts_held >= 5 then 'nominee_many_posts' end
+        case when j.is_nominee is null and j.held_from > j.behaviour_from - 90 and j.held_from <= j.behaviour_from then 'nominee_recent' end,
+        case when j.is_nominee is null and j.posts_held >= 5 then 'nominee_many_posts' end
     ], null) as review_flags,
+    j.is_nominee,
     j.state = 'active'
     and j.notified_on is not null
     and j.role is not null
     and j.person_subject_id is not null
+    and j.is_nominee is not true
     and coalesce(not (j.held_from > j.behaviour_to or j.held_to <= j.behaviour_from), true) as is_effective,
     2 as usage_scope
 from judged as j

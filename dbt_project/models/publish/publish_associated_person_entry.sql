@@ -16,6 +16,7 @@ select
     p.notified_on,
     p.ended_on,
     p.review_flags,
+    p.is_nominee,
     p.is_effective and p.entered_on <= {{ shown_as_of() }} and (p.ended_on is null or p.ended_on > {{ shown_as_of() }})
         as is_active,
     p.usage_scope,
