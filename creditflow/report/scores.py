@@ -1,8 +1,8 @@
 """评分月报: the monthly fairness checks of the scores, and a scorecard on trial beside the one in force, with the moved grades.
 
 Promises
-- Every figure is a row of publish.score_fairness or publish.score_comparison of the published build; nothing is computed
-  here but sums and shares of those rows.
+- Every figure is a row of publish.score_fairness, publish.score_comparison or publish.score_comparison_month of the
+  published build; nothing is computed here but sums and shares of those rows.
 - A scorecard on trial is called so wherever it is named: it is not in force before a new version is signed off.
 - The page is for the credit office: enterprises are named, so it is written below home/score_reports, never on the site.
 """
@@ -67,6 +67,15 @@ from publish.score_comparison
 order by trial_version, official_grade, trial_grade, points, uscc""",
 )
 
+MONTH = Query(
+    "month",
+    Both("本月并行试算的等级变动", "moved grades over the month"),
+    """select month, trial_version, official_version, subject_name, uscc, official_score, official_grade, trial_score, trial_grade,
+       moved, first_moved_on, last_moved_on, days_moved, days_compared, still_moved
+from publish.score_comparison_month
+order by trial_version, still_moved desc, days_moved desc, uscc""",
+)
+
 MODELS = Query(
     "models",
     Both("评分卡版本", "scorecards"),
@@ -75,6 +84,7 @@ from ops.score_model
 where %(as_of)s >= valid_from and (valid_to is null or %(as_of)s < valid_to)
 order by is_official desc, model_version""",
 )
+QUERIES = (FAIRNESS, COMPARISON, MONTH, MODELS)
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,7 @@ class Reading:
     build: Row
     fairness: list[Row]
     comparison: list[Row]
+    month: list[Row]
     models: list[Row]
 
     @property
@@ -104,7 +115,7 @@ def score_report(settings: Settings, as_of: date) -> Path:
         with conn.cursor() as cursor:
             cursor.execute("select publish.look_at(%s)", (builds[0]["build_no"],))
         values = {"as_of": builds[0]["as_of"]}
-        reading = Reading(builds[0], *(ask(conn, query, values).rows for query in (FAIRNESS, COMPARISON, MODELS)))
+        reading = Reading(builds[0], *(ask(conn, query, values).rows for query in QUERIES))
     folder = settings.home / "score_reports"
     copy_assets(folder / "assets")
     name = as_of.isoformat()
@@ -118,7 +129,7 @@ def score_report(settings: Settings, as_of: date) -> Path:
 
 
 def document(reading: Reading) -> dict[str, Any]:
-    """The report as one JSON object; of the enterprises on trial those whose grade moves."""
+    """The report as one JSON object; of the enterprises on trial those whose grade moves, on the day and over the month."""
     return {
         "as_of": reading.build["as_of"],
         "build": reading.build["build_no"],
@@ -133,6 +144,7 @@ def document(reading: Reading) -> dict[str, Any]:
                     for (official, tried), number in sorted(_matrix(_of(reading, trial)).items())
                 ],
                 "moved": [row for row in _of(reading, trial) if row["moved"] != "same"],
+                "moved_over_the_month": [row for row in reading.month if row["trial_version"] == trial],
             }
             for trial in reading.trials
         },
@@ -158,7 +170,7 @@ def _page(reading: Reading, as_of: date, style: str) -> str:
             style=style,
             root="",
             tables_root=None,
-            source_numbers={FAIRNESS.name: 1, COMPARISON.name: 2, MODELS.name: 3},
+            source_numbers={query.name: number for number, query in enumerate(QUERIES, start=1)},
             as_of=as_of,
             build=reading.build["build_no"],
             models=_models(reading),
@@ -167,7 +179,7 @@ def _page(reading: Reading, as_of: date, style: str) -> str:
             trials=[_trial(reading, trial) for trial in reading.trials],
             sources=[
                 {"name": query.name, "title": query.title, "relations": query.relations, "sql": query.text(values)}
-                for query in (FAIRNESS, COMPARISON, MODELS)
+                for query in QUERIES
             ],
         )
     )
@@ -325,7 +337,45 @@ def _trial(reading: Reading, trial: str) -> dict[str, Any]:
         ),
         "matrix": table,
         "moved": moved,
+        "month": _month(reading, trial),
     }
+
+
+def _month(reading: Reading, trial: str) -> Table:
+    """Whose grade differed on any day of the month: since when, how often, and whether it still does."""
+    rows = [
+        {
+            "name": row["subject_name"],
+            "uscc": Code(row["uscc"]) if row["uscc"] else None,
+            "from": _graded(row["official_grade"], row["official_score"]),
+            "to": _graded(row["trial_grade"], row["trial_score"]),
+            "first": row["first_moved_on"],
+            "last": row["last_moved_on"],
+            "days": f"{row['days_moved']} / {row['days_compared']}",
+            "mark": [MOVES[row["moved"]]]
+            + ([] if row["still_moved"] else [Badge(Both("已恢复一致", "no longer differs"), "ok")]),
+        }
+        for row in reading.month
+        if row["trial_version"] == trial
+    ]
+    columns = (
+        Column("name", Both("名称", "Name"), wide=True),
+        Column("uscc", Both("统一社会信用代码", "Unified social credit code")),
+        Column("from", Both("现行", "In force")),
+        Column("to", Both("试算（未生效）", "On trial (not in force)")),
+        Column("first", Both("首次不同", "First differed")),
+        Column("last", Both("最近不同", "Last differed")),
+        Column("days", Both("不同天数 / 对照天数", "Days moved / compared"), True),
+        Column("mark", Both("变动", "Move")),
+    )
+    return Table(
+        f"month-{trial}",
+        Both("本月等级变动的主体", "Subjects whose grade moved during the month"),
+        columns,
+        rows,
+        Both("本月没有主体的等级因此变动。", "No grade moved during the month."),
+        MONTH.name,
+    )
 
 
 def _graded(grade: str, score: int | None) -> Both:

@@ -337,6 +337,17 @@ def _tell(story: Story) -> None:
         department="swj",
         day=DAY2,
     )
+    land(
+        "receipt",
+        [
+            receipt("h1", "penalty", "汕市监罚〔2026〕1号", "2026-11-03"),
+            receipt("h2", "penalty", "汕市监罚〔2026〕2号", "2026-11-05"),
+            receipt("h3", "penalty", "汕市监罚〔2026〕8号", "2026-11-01"),
+            receipt("h4", "penalty", "汕市监罚〔2099〕1号", "2026-11-03"),
+        ],
+        department="x_province",
+        day=DAY2,
+    )
     persons.deliver_entries(story.landed, DAY2)
     statements.deliver_changes(story.landed, DAY2)
     out_of_order.deliver(story.landed, 1)
@@ -382,6 +393,9 @@ def _tell(story: Story) -> None:
             decided("d4", "deletion", "permit", "汕许〔2026〕4号", confirmed_by=None),
             decided("d5", "deletion", "penalty", "汕市监罚〔2026〕10号", confirmed_by="李复核"),
             decided("d6", "notice_date", "list_entry", "汕应急列〔2027〕8号", decision_value="2027-05-18"),
+            decided("d9", "nominee", "list_entry", persons.document(persons.NEW_IN_POST), decision_value="是"),
+            decided("d10", "nominee", "list_entry", persons.document(persons.MANY_POSTS), decision_value="否"),
+            decided("d11", "notice_date", "measure", "c4", decision_value="2026-10-10", reason="邮寄送达"),
             decided("d7", "identity_same", None, None, subject_uscc=uscc(3), other_subject_uscc=uscc(6)),
         ],
         **office,
@@ -457,6 +471,17 @@ def applied(
         }
         | changes
     )
+
+
+def receipt(document_no: str, kind: str, target: str, day: str) -> dict[str, Any]:
+    """The province's receipt of a record."""
+    return {
+        "document_no": document_no,
+        "target_kind": kind,
+        "target_document_no": target,
+        "receipt_code": "00",
+        "decision_date": day,
+    }
 
 
 def decided(number: str, decision_type: str, kind: str | None, target: str | None, **changes: Any) -> dict[str, Any]:

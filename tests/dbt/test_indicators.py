@@ -36,6 +36,13 @@ def test_a_month_has_its_figure_and_an_empty_month_none(story: Story) -> None:
     assert repairs[dt.date(2026, 11, 1)] == 13  # applied for on 20 October, decided on 2 November
 
 
+def test_a_receipt_is_as_late_as_the_days_since_its_record_came(story: Story) -> None:
+    november = story["changed"].one("city_indicator", metric="receipt_lag_days", month=dt.date(2026, 11, 1))
+    # of penalties delivered on the 2nd: one answered on the 3rd, one on the 5th; one answered before it came, one unknown here
+    assert (november["numerator"], november["denominator"], november["value"]) == (4, 2, 2)
+    assert story["first"].one("city_indicator", metric="receipt_lag_days", month=dt.date(2026, 11, 1))["value"] is None
+
+
 def test_cases_are_online_fast_and_supervised_or_not(story: Story) -> None:
     october = {row["metric"]: row["value"] for row in story["first"].all("city_indicator", month=dt.date(2026, 10, 1))}
     # four cases: one online; one without a limit; one eight working days where five were promised; one accepted after hours

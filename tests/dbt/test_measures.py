@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 
-from creditflow.warehouse import dbt
 from tests.dbt.conftest import Story
 from tests.dbt.landed import uscc
 
@@ -39,19 +38,57 @@ def test_a_measure_ends_with_its_reason_and_the_department_confirms_in_five_work
     assert story["first"].one("measure_application", uscc=uscc(3))["state"] == "no_reason_known"
 
 
+def test_the_notice_to_the_subject_is_entered_by_people_or_said_to_have_no_source(story: Story) -> None:
+    def notice(stage: str, number: int) -> tuple[object, ...]:
+        row = story[stage].one("measure_application", uscc=uscc(number))
+        return row["notice_state"], row["notified_on"], row["notified_by"]
+
+    assert notice("before the decisions", 4) == ("no_source", None, None)
+    assert notice("decided", 4) == ("recorded", dt.date(2026, 10, 10), "邮寄送达")
+    assert notice("decided", 3) == ("no_source", None, None)
+
+
+def test_every_reward_of_page_07_is_computed_or_said_to_have_no_source(story: Story) -> None:
+    rules = story["first"].views["reward_rule"]
+    assert {row["measure_code"] for row in rules} == {f"I-0{number}" for number in range(1, 7)}
+    missing = {row["measure_code"] for row in rules if row["source_state"] == "no_source"}
+    assert missing == {"I-05"}
+    assert all(row["note_zh"] and row["note_en"] for row in rules)
+    given = {row["measure_code"] for row in story["first"].views["reward_eligibility"]}
+    assert given == {row["measure_code"] for row in rules} - missing
+
+
+def test_rewards_rest_on_red_lists_grades_and_good_standing(story: Story) -> None:
+    def rewards(stage: str, number: int) -> set[tuple[str, str, str]]:
+        rows = story[stage].all("reward_eligibility", uscc=uscc(number))
+        return {(row["measure_code"], row["trigger_kind"], row["trigger_value"]) for row in rows}
+
+    tax_a = {(code, "list", "RL01") for code in ("I-01", "I-02")}
+    grade_a = {(code, "grade", "A") for code in ("I-01", "I-02", "I-03")}
+    clean = {("I-04", "good_standing", ""), ("I-06", "clean", "")}
+    assert rewards("first", 5) == tax_a | grade_a | clean
+    assert rewards("changed", 5) & tax_a == set(), "grade A of the tax office gave way to D"
+    assert rewards("first", 4) == set(), "on a serious list: the red list rests, and nothing else is due"
+    assert rewards("first", 1) == {("I-04", "good_standing", "")}, "a penalty within its publication period"
+    assert ("I-06", "clean", "") not in rewards("first", 2)
+    assert ("I-06", "clean", "") in rewards("changed", 2), "its only penalty was repaired"
+    assert rewards("first", 12) == set(), "no longer in the register"
+
+
 def test_the_share_of_measures_with_feedback_is_told(story: Story) -> None:
     october = story["first"].one("city_indicator", metric="measure_feedback_rate", month=dt.date(2026, 10, 1))
     assert (october["numerator"], october["denominator"]) == (1, 3)
 
 
 def test_a_measure_that_reduces_rights_without_a_basis_in_law_is_refused(story: Story) -> None:
-    rule = ["--select", "measure_that_reduces_rights_has_a_basis"]
-    assert dbt.run(story.settings, "test", rule).ok
+    compiled = story.settings.home / "dbt" / "target" / "compiled" / "creditflow" / "tests"
+    refused = (compiled / "measure_that_reduces_rights_has_a_basis.sql").read_text(encoding="utf-8")
+    assert story.landed.execute(refused) == []
     scope = "('M1-04', 'SL01', 'organisation', 'gaj', true, '2021-01-01')"
     columns = "(measure_code, list_code, role, department, is_mandatory, valid_from)"
     story.landed.execute(f"insert into ops.measure_scope {columns} values {scope}")
     try:
-        assert not dbt.run(story.settings, "test", rule).ok
+        assert story.landed.execute(refused) != []
     finally:
         story.landed.execute("delete from ops.measure_scope where measure_code = 'M1-04'")
 

@@ -17,7 +17,8 @@ NAMES = {
     "registration", "permit", "penalty", "inspection", "qualification", "honour", "award",
     "rating", "arrears", "commitment", "contract_performance", "compliance_fact", "enforcement", "judgement", "approval_case",
     "abnormal_entry", "list_entry", "repair", "objection", "self_declared", "list_membership", "associated_person_entry",
-    "measure_application", "measure_target", "score", "score_comparison", "score_explanation", "score_fairness",
+    "measure_application", "measure_target", "reward_eligibility", "reward_rule",
+    "score", "score_comparison", "score_comparison_month", "score_explanation", "score_fairness",
     "credit_report", "city_indicator", "department_quality_daily", "feed_freshness",
     "data_issue", "build",
 }  # fmt: skip

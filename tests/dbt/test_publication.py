@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,10 +55,17 @@ def _compare_the_trial(story: Story, settings: Settings) -> None:
     assert (uscc(13), "B", 828, "C", 720, "down") in moved
     assert {move[-1] for move in moved} == {"down"}
     assert story.landed.execute("select distinct model_version from publish.score") == [("ecs_v1",)]
+    over_the_month = story.landed.execute(
+        "select uscc, official_grade, trial_grade, moved, days_moved, days_compared, still_moved"
+        " from publish.score_comparison_month where month = '2027-06-01'"
+    )
+    assert (uscc(13), "B", "C", "down", 1, 1, True) in over_the_month
+    assert len(over_the_month) == len(moved)
     page = score_report(settings, LATER)
     text, twin = page.read_text(encoding="utf-8"), json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
     assert "试算，未生效" in text
     assert twin["side_by_side"]["ecs_trial"]["status"] == "trial, not in force"
+    assert uscc(13) in {row["uscc"] for row in twin["side_by_side"]["ecs_trial"]["moved_over_the_month"]}
     assert {row["check_code"] for row in twin["fairness"]} >= {"grade_share", "moved_over_100"}
 
 
@@ -84,10 +93,23 @@ def test_a_view_an_analyst_built_survives_a_changed_definition(story: Story, tmp
         warehouse.build(story.settings, LATER)
     story.landed.execute("drop view public.in_the_way, public.mine")
     warehouse.publish(story.settings, warehouse.build(story.settings, LATER).build_no)
-    assert story.landed.execute("select 1 from publish.score_comparison") == [], "a trial that was given up leaves"
+    for view in ("score_comparison", "score_comparison_month"):
+        assert story.landed.execute(f"select 1 from publish.{view}") == [], "a trial that was given up leaves"
 
 
-def test_a_failed_build_moves_nothing_but_what_must_vanish(story: Story, tmp_path: Path) -> None:
+@contextmanager
+def scores_come_out_wrong(story: Story) -> Iterator[None]:
+    """Every score that is written meanwhile is a point less than its explanation says."""
+    story.landed.execute(
+        "create function public.spoil() returns trigger language plpgsql as"
+        " 'begin new.score := new.score - 1; return new; end';"
+        "create trigger spoil before insert on scores.score for each row execute function public.spoil()"
+    )
+    yield
+    story.landed.execute("drop function public.spoil() cascade")
+
+
+def test_a_failed_build_moves_nothing_but_what_must_vanish(story: Story) -> None:
     story.landed.batch(
         "penalty", [penalty(5, "汕市监罚〔2027〕5号", decision_date="2027/05/25")], day=dt.date(2027, 5, 26)
     )
@@ -98,16 +120,12 @@ def test_a_failed_build_moves_nothing_but_what_must_vanish(story: Story, tmp_pat
         == 1
     )
 
-    settings = edited(story, tmp_path)
-    (settings.project / "dbt_project" / "tests" / "never_holds.sql").write_text(
-        "select 1 as broken from {{ ref('scores_score') }} limit 1", encoding="utf-8"
-    )
     story.landed.batch(
         "repair", [repaired(5, "修复5号", "汕市监罚〔2027〕5号")], department="x_creditchina", day=dt.date(2027, 6, 2)
     )
-    with pytest.raises(warehouse.BuildFailed) as failed:
-        warehouse.build(settings, LATER)
-    assert "never_holds" in str(failed.value)
+    with scores_come_out_wrong(story), pytest.raises(warehouse.BuildFailed) as failed:
+        warehouse.build(story.settings, LATER)
+    assert "explanation_sums_to_score" in str(failed.value)
     assert story.landed.execute("select build_no from ops.pointer")[0][0] == pointer
     state = story.landed.execute("select state from ops.build where build_no = %s", (failed.value.summary.build_no,))
     assert state == [("failed",)]

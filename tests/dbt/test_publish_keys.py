@@ -18,8 +18,11 @@ KEYS = {
     "feed_freshness": ("department", "feed"),
     "list_membership": ("membership_id",),
     "measure_target": ("subject_id", "role", "measure_code", "list_code", "executing_department", "trigger_record_id"),
+    "reward_eligibility": ("subject_id", "measure_code", "trigger_kind", "trigger_value"),
+    "reward_rule": ("measure_code", "trigger_kind", "trigger_value"),
     "score": ("score_id",),
     "score_comparison": ("subject_id", "trial_version"),
+    "score_comparison_month": ("month", "subject_id", "official_version", "trial_version"),
     "score_explanation": ("line_id",),
     "score_fairness": ("month", "model_version", "check_code", "dimension", "group_value", "grade"),
     "subject": ("subject_id",),
@@ -27,8 +30,8 @@ KEYS = {
     "subject_statement": ("subject_id", "attribute", "department", "record_kind", "record_id"),
 }
 """Keys of views that are not one row a record."""
-MAY_BE_EMPTY = {("score_fairness", "grade")}
-"""Only shares of grades have one."""
+MAY_BE_EMPTY = {("score_fairness", "grade"), ("reward_rule", "trigger_value")}
+"""Only shares of grades have one; only lists and grades have a value."""
 
 
 def faults(name: str, rows: Rows, key: Sequence[str]) -> list[str]:

@@ -140,6 +140,26 @@ exchange as (
     group by x.month
 ),
 
+receipts as (
+    -- from the day a permit or a penalty was first delivered here to the day its receipt bears; a receipt from before is about something else
+    select
+        date_trunc('month', r.decided_on)::date as month,
+        sum(r.decided_on - t.delivered_on) as days,
+        count(*) as receipts
+    from {{ ref('core_receipt') }} as r
+    inner join (
+        {%- for kind in ['permit', 'penalty'] %}
+        select '{{ kind }}' as record_kind, k.document_key, min(k.delivered_on) as delivered_on
+        from {{ ref('core_' ~ kind) }} as k
+        where k.document_key is not null and k.known_from_build <= {{ shown_build() }}
+        group by k.document_key
+        {{ 'union all' if not loop.last }}
+        {%- endfor %}
+    ) as t on r.target_kind = t.record_kind and ops.normal_document_no(r.target_document_no) = t.document_key
+    where {{ shown('r') }} and r.decided_on >= {{ first_month }} and r.decided_on >= t.delivered_on
+    group by date_trunc('month', r.decided_on)
+),
+
 persons as (
     select
         date_trunc('month', m.entered_on)::date as month,
@@ -185,6 +205,7 @@ figure as (
         ('K09', 'open_info_online_rate', 'published', 'published', 'publishable', 1),
         ('K14', 'list_entries_with_persons_rate', 'persons', 'with_persons', 'entries', 1),
         ('K15', 'exchange_success_rate', 'exchange', 'accepted', 'answered', 1),
+        ('K15', 'receipt_lag_days', 'receipts', 'days', 'receipts', 1),
         ('K16', 'cases_supervised_rate', 'approval', 'supervised_cases', 'cases', 1),
         ('K16', 'yellow_cards_per_1000', 'approval', 'yellow', 'cases', 1000),
         ('K16', 'red_cards_per_1000', 'approval', 'red', 'cases', 1000),

@@ -1,6 +1,7 @@
 -- Measures that departments applied, what they answered, and whether the reason still stands: when the entry on the list that
 -- triggered a measure has ended, the measure ends with it, and the department confirms within five working
--- days of the end, or of the build that learnt of it where that is later.
+-- days of the end, or of the build that learnt of it where that is later. The notice to the subject (domain page 07 rule 5) comes
+-- with no feed: the credit office records its day and way (`creditflow decide notice-date --kind measure`), else it says no_source.
 with entry as (
     select
         m.subject_id,
@@ -54,6 +55,21 @@ last_day as (
     inner join numbered as due on n.number + 5 = due.number and due.is_workday
 ),
 
+notice as (
+    -- of several decisions about one application the newest counts
+    select distinct on (r.record_id)
+        r.record_id,
+        ops.parse_date(e.effect_value) as notified_on,
+        e.reason as notified_by
+    from {{ ref('core_measure') }} as r
+    inner join {{ ref('core_effect') }} as e
+        on e.target_kind = 'measure' and e.effect_type = 'notice_date'
+        and (r.document_key = e.target_document_key or r.record_id = e.target_record_id)
+        and (e.target_subject_id is null or r.subject_id = e.target_subject_id)
+    where {{ shown('r') }} and {{ shown('e') }}
+    order by r.record_id asc, e.effective_on desc, e.effect_id asc
+),
+
 application as (
     select
         r.*,
@@ -87,6 +103,9 @@ select
     a.reason_ended_on,
     a.reason_end,
     d.confirm_by,
+    n.notified_on,
+    n.notified_by,
+    case when n.notified_on is null then 'no_source' else 'recorded' end as notice_state,
     case
         when a.ended_on <= {{ shown_as_of() }} then 'ended'
         when a.list_code is not null and not a.has_reason then 'no_reason_known'
@@ -99,3 +118,4 @@ from application as a
 left join {{ ref('entity_subject') }} as s on a.subject_id = s.subject_id and {{ shown('s') }}
 left join {{ ref('measure_catalogue') }} as c on a.measure_code = c.measure_code
 left join last_day as d on a.told_on = d.day
+left join notice as n on a.record_id = n.record_id
