@@ -274,6 +274,11 @@ def _about(departments: Mapping[str, Row], code: str) -> tuple[int, Both]:
     return (2, CITY) if not code else (3, Both(code, code))
 
 
+def _begun(text: str) -> str:
+    """An English sentence that follows another."""
+    return text[:1].upper() + text[1:]
+
+
 def _missing(departments: Mapping[str, Row], arrivals: Sequence[Row]) -> Iterator[Attention]:
     for row in arrivals:
         code = row["department"]
@@ -283,12 +288,13 @@ def _missing(departments: Mapping[str, Row], arrivals: Sequence[Row]) -> Iterato
             by = f"{departments[code]['expect_by']:%H:%M}" if code in departments else ""
             text = Both(
                 f"{name.zh}应于 {by} 前报送，至截止时间未到。{detail_zh}",
-                f"{name.en} was expected by {by} and had not arrived at the cut-off. {detail_en}".strip(),
+                f"{name.en} was expected by {by} and had not arrived at the cut-off. {_begun(detail_en)}".strip(),
             )
             todo = Both("联系部门，催报并查明原因。", "Call the department and ask why.")
         elif row["state"] == "failed":
             text = Both(
-                f"{name.zh}取数失败。{detail_zh}", f"Taking in the data of {name.en} failed. {detail_en}".strip()
+                f"{name.zh}取数失败。{detail_zh}",
+                f"Taking in the data of {name.en} failed. {_begun(detail_en)}".strip(),
             )
             todo = Both(
                 "由运维检查通道后重跑该部门。", "Let operations check the channel, then run the department again."

@@ -169,6 +169,18 @@ def test_no_english_is_left_in_the_chinese_page_and_none_of_the_other(site: Path
         assert not left, f"{path.name}: {left[:10]}"
 
 
+def test_pages_that_quote_no_row_are_whole_in_english(site: Path, visit: Visit) -> None:
+    day = site / AS_OF.isoformat()
+    for path in (
+        site / "days.html",
+        day / "rules.html",
+        day / "batches.html",
+        *sorted((site / "batch").glob("CGJ-*.html"))[:1],
+    ):
+        left = re.findall(r"[一-鿿]+", visible(visit.open(path, "?lang=en")).replace("中文", ""))
+        assert not left, f"{path.name}: {left[:10]}"
+
+
 def test_sorting_by_a_heading_and_back(site: Path, visit: Visit) -> None:
     page = visit.open(site / "index.html")
     head = page.locator("#table-heat-map thead th").nth(3)
