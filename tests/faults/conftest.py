@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from creditflow.registry import load
 from creditflow.server import Server
 from tests.conftest import PROJECT
 from tests.faults import night as nights
+from tests.faults.builds import Built
 from tests.faults.night import Town, Trap, apart, rows_of
 from tests.faults.sources import API, DATABASE, SFTP, running
 
@@ -28,7 +30,12 @@ def town(server: Server, warehouse_template: str, tmp_path_factory: pytest.TempP
     registry = replace(registry, departments=registry.departments | only)
     folder = tmp_path_factory.mktemp("faults")
     rows = {code: rows_of(registry, code) for code in only}
-    for name in ("dbt.cli.main", "great_expectations", "creditflow.quality"):
+    for name in (
+        "creditflow.warehouse.dbt_process",
+        "dbt.adapters.postgres",
+        "great_expectations",
+        "creditflow.quality",
+    ):
         importlib.import_module(name)  # warm: a forked process finds them loaded
     with pytest.MonkeyPatch.context() as patch, running(server, folder, rows) as sources:
         patch.setattr(retrying, "LONGEST_WAIT", 0.01)
@@ -37,6 +44,8 @@ def town(server: Server, warehouse_template: str, tmp_path_factory: pytest.TempP
         found = Town(server, registry, sources, folder, warehouse_template)
         found.prepare(found.fresh("faults_template"))
         found.template = "faults_template"
+        found.night(found.fresh("faults_warm"))  # what every night imports and reads is in memory before any is forked
+        found.forget("faults_warm")
         yield found
 
 
@@ -63,12 +72,28 @@ def undisturbed(town: Town) -> dict[str, list[str]]:
     return state
 
 
+@pytest.fixture(scope="session")
+def built(town: Town) -> Built:
+    """The warehouse that every case of a build copies."""
+    return Built.of(town)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The count of the issue: nights disturbed, and how many of them left no trace."""
+    """The count of the issue: nights disturbed, by what, and how many of them left no trace."""
     ran = [
-        r for how in ("passed", "failed") for r in terminalreporter.stats.get(how, []) if "tests/faults/" in r.nodeid
+        report
+        for how in ("passed", "failed")
+        for report in terminalreporter.stats.get(how, [])
+        if "tests/faults/" in report.nodeid and (report.when == "call" or report.failed)
     ]
-    disturbed = [r for r in ran if r.when == "call" and "[" in r.nodeid]
-    survived = sum(r.passed for r in disturbed)
+    disturbed: Counter[str] = Counter()
+    survived: Counter[str] = Counter()
+    for report in ran:
+        kind = report.nodeid.partition("::test_")[2].partition("[")[0].replace("_", " ")
+        disturbed[kind] += 1
+        survived[kind] += report.passed
     if disturbed:
-        terminalreporter.write_line(f"{survived} of {len(disturbed)} disturbances left no trace")
+        for kind, count in disturbed.items():
+            terminalreporter.write_line(f"{survived[kind]:>5} of {count:>3}  {kind}")
+        total = f"{survived.total()} of {disturbed.total()}"
+        terminalreporter.write_line(f"{total} disturbed nights equal the undisturbed one")

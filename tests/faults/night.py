@@ -15,16 +15,18 @@ import re
 import resource
 import shutil
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import psycopg2
+import time_machine
 from psycopg2 import extensions, sql
 
 from creditflow.ingest import ingest_department
@@ -35,8 +37,9 @@ from creditflow.quality import gate
 from creditflow.quality.morning import settle
 from creditflow.quality.rulebook import load_lists
 from creditflow.registry import Registry
-from creditflow.server import Server
+from creditflow.server import Server, _pg_ctl, _start
 from creditflow.settings import Settings
+from creditflow.warehouse import publish_views
 from tests.conftest import PROJECT
 from tests.faults.sources import API, DATABASE, SFTP, Row, Sources
 from tests.quality.world import clean_row
@@ -46,6 +49,12 @@ ROWS = 30
 CLOCK = re.compile(r"_at$|^since$|^seconds$|^fingerprint$|^key_id$")
 """Columns that hold what the clock said, a digest of it, or the name of a key made by chance."""
 PATIENCE_SECONDS = 600
+ROUNDS = int(os.environ.get("CREDITFLOW_FAULT_ROUNDS", "1"))
+
+
+def cases(count: int) -> list[int]:
+    """Seeds of a kind of disturbance; CREDITFLOW_FAULT_ROUNDS times as many."""
+    return list(range(count * ROUNDS))
 
 
 # --- the rows the departments send ----------------------------------------------------------------------------------
@@ -88,10 +97,13 @@ class Town:
     night_seconds: float = 0.0
 
     def fresh(self, name: str, template: str = "") -> Settings:
-        """A new warehouse and archive; the departments are as on their first day."""
-        home = self.folder / name
+        """A new warehouse and archive, or a copy of what `keep` kept; the departments are as on their first day."""
+        home, kept = self.folder / name, self.folder / f"{template}_home"
         shutil.rmtree(home, ignore_errors=True)
-        home.mkdir()
+        if kept.exists():
+            shutil.copytree(kept, home)
+        else:
+            home.mkdir()
         self.admin(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
         self.admin(
             sql.SQL("create database {} template {} strategy file_copy").format(
@@ -100,6 +112,15 @@ class Town:
         )
         self.sources.reset()
         return Settings(home, PROJECT, f"file://{home}/archive", external_warehouse=self.server.url(name))
+
+    def keep(self, settings: Settings, name: str) -> None:
+        """Keep a warehouse with its archive and dbt's parse cache as a template for others."""
+        shutil.copytree(settings.home, self.folder / f"{name}_home")
+        self.admin(
+            sql.SQL("create database {} template {} strategy file_copy").format(
+                sql.Identifier(name), sql.Identifier(settings.home.name)
+            )
+        )
 
     def forget(self, name: str) -> None:
         """Remove a case's warehouse and archive."""
@@ -128,6 +149,34 @@ class Town:
         gate(settings, self.registry)
         settle(settings, self.registry, AS_OF)
 
+    def crash(self) -> None:
+        """The database server is stopped at once, without a word to anybody, and started again at the same place."""
+        _pg_ctl(self.server, "stop", "-m", "immediate", "-w")
+        assert _start(self.server).port == self.server.port
+
+    def crashing(self, work: Callable[[Callable[[Any], None]], Ended]) -> Ended:
+        """`work` with something to do at a step: the database server crashes there, and the step goes on without it."""
+        asked, over = self.folder / "crash", threading.Event()
+
+        def act(_: Any) -> None:
+            asked.touch()
+            while asked.exists():
+                time.sleep(0.02)
+
+        def watch() -> None:
+            while not over.wait(0.02):
+                if asked.exists():
+                    self.crash()
+                    asked.unlink()
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            return work(act)
+        finally:
+            over.set()
+            watcher.join()
+
     def state(self, settings: Settings) -> dict[str, list[str]]:
         """Every table and the archive, line by line, without the clock's readings."""
         found = {}
@@ -154,11 +203,47 @@ class Town:
         )
         return found
 
+    def shown(self, settings: Settings) -> dict[str, list[str]]:
+        """What readers see, without the clock's readings; builds by their place among the published ones, for one that died
+        has used its number up."""
+        found = {}
+        conn = psycopg2.connect(settings.warehouse_url)
+        with conn, conn.cursor() as cursor:
+            cursor.execute("select build_no from ops.build where state = 'published' order by 1")
+            places = {number: place for place, (number,) in enumerate(cursor.fetchall(), start=1)}
+            for view in publish_views(conn):
+                if view == "build":
+                    continue  # it lists the builds, the one that died and the one that had nothing to do with them
+                cursor.execute(sql.SQL("select to_jsonb(v) from publish.{} as v").format(sql.Identifier(view)))
+                rows = [_with_places(_without_clock(row), places) for (row,) in cursor.fetchall()]
+                found[f"publish.{view}"] = _lines(rows)
+        conn.close()
+        return found
+
+    def left(self, settings: Settings) -> dict[str, list[str]]:
+        """What readers see, and all that landed, was judged and was kept.
+
+        Builds and replays that died stay in their tables and have used numbers up, lawfully.
+        """
+        lawful = ("ops.build", "ops.pointer", "ops.replay")
+        state = {name: lines for name, lines in self.state(settings).items() if not name.startswith(lawful)}
+        return state | self.shown(settings)
+
 
 def _without_clock(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _without_clock(item) for name, item in value.items() if not CLOCK.search(name)}
     return [_without_clock(item) for item in value] if isinstance(value, list) else value
+
+
+def _with_places(value: Any, places: Mapping[int, int]) -> Any:
+    """Numbers of builds as their places, in a row and in the documents in it."""
+    if isinstance(value, Mapping):
+        return {
+            name: places.get(item, item) if "build" in name and isinstance(item, int) else _with_places(item, places)
+            for name, item in value.items()
+        }
+    return [_with_places(item, places) for item in value] if isinstance(value, list) else value
 
 
 def _lines(items: list[Any]) -> list[str]:
@@ -182,15 +267,22 @@ def differences(one: Mapping[str, Sequence[str]], other: Mapping[str, Sequence[s
 
 @dataclass
 class Trap:
-    """Counts what a process sends to the database and, at the step `at`, does `act` to it. act: gets the connection."""
+    """Counts what a process sends to the database and, at the step `at`, does `act` to it. act: gets the connection.
+
+    told: a file that gets one byte per step, for a process that cannot say how many they were.
+    """
 
     at: int = 0
     act: Callable[[Any], None] | None = None
+    told: Path | None = None
     steps: int = field(default=0)
 
     def step(self, conn: Any) -> None:
         """One more statement, copy or commit."""
         self.steps += 1
+        if self.told is not None:
+            with self.told.open("ab") as file:
+                file.write(b".")
         if self.steps == self.at and self.act is not None:
             self.act(conn)
 
@@ -242,6 +334,11 @@ def cut(conn: Any) -> None:
     other.close()
 
 
+def clock_off_by(days: int) -> None:
+    """This process and what it forks believe in another day; the database, the departments and the archive do not."""
+    time_machine.travel(timedelta(days=days), tick=True).start()
+
+
 def disk_full_after(size: int) -> None:
     """The system refuses what goes beyond `size` bytes of any file this process writes."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -257,15 +354,16 @@ class Ended:
     seconds: float
 
 
-def apart(work: Callable[[], str | None], *, kill_after: float | None = None) -> Ended:
-    """Run `work` in a process of its own group. kill_after: seconds until the whole group is killed."""
+def apart(work: Callable[[], str | None], *, kill_after: float | None = None, alone: bool = False) -> Ended:
+    """Run `work` in a process of its own group. kill_after: seconds until the whole group is killed; alone: only the process,
+    and what it started is left to itself."""
     begun = time.monotonic()
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
         _child(work, read, write)
     os.close(write)
-    status = _wait(pid, begun, kill_after)
+    status = _wait(pid, begun, kill_after, alone)
     with os.fdopen(read, encoding="utf-8") as pipe:
         told = pipe.read()
     seconds = time.monotonic() - begun
@@ -286,17 +384,19 @@ def _child(work: Callable[[], str | None], read: int, write: int) -> None:
     os._exit(0)
 
 
-def _wait(pid: int, begun: float, kill_after: float | None) -> int:
+def _wait(pid: int, begun: float, kill_after: float | None, alone: bool) -> int:
     limit = PATIENCE_SECONDS if kill_after is None else kill_after
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             break
         if time.monotonic() - begun > limit:
-            os.killpg(pid, signal.SIGKILL)
+            (os.kill if alone else os.killpg)(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
             break
         time.sleep(0.005)
+    if alone:
+        return status
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
     return status

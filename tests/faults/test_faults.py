@@ -17,16 +17,21 @@ from starlette.responses import PlainTextResponse, Response
 
 import creditflow.ingest
 from creditflow.settings import Settings
-from tests.faults.night import Ended, Town, Trap, apart, cut, differences, disk_full_after, kill
+from tests.faults.night import (
+    Ended,
+    Town,
+    Trap,
+    apart,
+    cases,
+    clock_off_by,
+    cut,
+    differences,
+    disk_full_after,
+    kill,
+)
 from tests.faults.sources import SFTP
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
-ROUNDS = int(os.environ.get("CREDITFLOW_FAULT_ROUNDS", "1"))
-
-
-def cases(count: int) -> list[int]:
-    """Seeds of a kind of disturbance."""
-    return list(range(count * ROUNDS))
 
 
 class Case:
@@ -65,14 +70,14 @@ def place(case: Case, kind: str, seed: int) -> int:
     return random.Random(f"{kind} {seed}").randint(1, case.town.night_statements)
 
 
-@pytest.mark.parametrize("seed", cases(90))
+@pytest.mark.parametrize("seed", cases(60))
 def test_killed_at_a_statement(case: Case, seed: int) -> None:
     trap = Trap(place(case, "kill", seed), kill)
     assert case.disturbed_by(trap.spring).how == "killed"
     case.leaves_no_trace()
 
 
-@pytest.mark.parametrize("seed", cases(25))
+@pytest.mark.parametrize("seed", cases(20))
 def test_killed_at_any_moment(case: Case, seed: int) -> None:
     moment = random.Random(f"moment {seed}").uniform(0, case.town.night_seconds)
     case.disturbed_by(kill_after=moment)
@@ -86,7 +91,7 @@ def test_killed_again_and_again(case: Case, seed: int) -> None:
     case.leaves_no_trace()
 
 
-@pytest.mark.parametrize("seed", cases(25))
+@pytest.mark.parametrize("seed", cases(20))
 def test_a_connection_to_the_database_is_cut(case: Case, seed: int) -> None:
     case.disturbed_by(Trap(place(case, "cut", seed), cut).spring)
     case.leaves_no_trace()
@@ -165,4 +170,28 @@ def test_two_nights_at_once(case: Case, seed: int) -> None:
     for thread in both:
         thread.join()
     assert [end.how for end in ended] == ["done", "done"], "the second waits for the first, department by department"
+    case.leaves_no_trace()
+
+
+@pytest.mark.parametrize("seed", cases(8))
+def test_the_database_server_stops(case: Case, seed: int) -> None:
+    case.town.crashing(lambda act: case.disturbed_by(Trap(place(case, "server", seed), act).spring))
+    case.leaves_no_trace()
+
+
+@pytest.mark.parametrize("days", [-4000, -40, -3, 3, 40, 4000])
+def test_the_clock_is_wrong(case: Case, days: int) -> None:
+    assert case.disturbed_by(lambda: clock_off_by(days)).how == "done"
+    case.leaves_no_trace()
+
+
+def test_the_clock_is_wrong_and_the_process_is_killed_again_and_again(case: Case) -> None:
+    for stroke, days in enumerate((40, -40, 3)):
+        trap = Trap(place(case, f"clock {stroke}", days), kill)
+
+        def prepare(trap: Trap = trap, days: int = days) -> None:
+            clock_off_by(days)
+            trap.spring()
+
+        case.disturbed_by(prepare)
     case.leaves_no_trace()
