@@ -251,7 +251,9 @@ def a_night_with_a_killed_worker(deployment: Deployment) -> dict[str, Any]:
             "exec", "-T", "triggerer", "creditflow-container", "creditflow", "night", "--real", "--as-of", AS_OF, "--json"
         )  # fmt: skip
         night = subprocess.Popen(command, stdout=printed, stderr=told, stdin=subprocess.DEVNULL)
-        working = "select distinct hostname from task_instance where state = 'running' and dag_id ~ '^(ingest|external)__'"
+        working = (
+            "select distinct hostname from task_instance where state = 'running' and dag_id ~ '^(ingest|external)__'"
+        )
         until(lambda: deployment.sql(working, "metadata") or night.poll() is not None, "the first department")
         with batches_locked(deployment):
             hosts = until(lambda: len(found := deployment.sql(working, "metadata")) == 2 and found, "both workers work")
