@@ -23,7 +23,7 @@ DEV := $(VENV)/.installed-dev
 
 export PYTHON
 
-.PHONY: help run up down psql test test-unit test-integration test-e2e test-system test-truth test-faults test-compose fuzz bench bench-small lint types format lock sbom advisories setup clean
+.PHONY: help run up down psql test test-unit test-integration test-e2e test-system test-truth test-faults test-rest test-compose fuzz bench bench-small lint types format lock sbom advisories setup clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -80,6 +80,10 @@ test-compose: $(DEV)
 SECONDS ?= 60
 fuzz: $(DEV)
 	@$(BIN)/python tests/fuzz/run.py $(SECONDS) $(TARGETS)
+
+# What CI runs after `make test`: the tests that need system packages beside the comparison with the truth ledger.
+test-rest: $(DEV)
+	$(PYTEST) $(SPREAD) -m "system or truth" tests
 
 bench: $(DEV)
 	@$(BIN)/python -m bench $(ARGS)
