@@ -3,15 +3,11 @@
 P1: a CSV of permits is archived, read and landed; the limit is COPY of the very same rows, already in COPY's own form on
 disk, into an unlogged table of the same shape, same server, same run. P3: the same records as XLSX, XML, JSON and GB18030
 CSV, read through without landing.
-
-Run alone: python -m bench.p1_landing [--rows 1000000]. It starts its own embedded server in a temporary home and removes it.
 """
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
-import json
 import resource
 import shutil
 import tempfile
@@ -24,17 +20,15 @@ import orjson
 import psycopg2
 import xlsxwriter
 
+from bench.place import own_server
 from creditflow.archive import store
 from creditflow.connectors.delivery import Delivery
 from creditflow.landing import ensure_tables, land, work_table
 from creditflow.ops.batches import next_batch_id, register
 from creditflow.ops.database import connect
-from creditflow.ops.migrate import migrate
-from creditflow.ops.registry_sync import sync_registry
 from creditflow.readers import binding_encoding, read
-from creditflow.registry import Registry, load
-from creditflow.server import ensure_server, remove_server
-from creditflow.settings import Settings, load_settings
+from creditflow.registry import Registry
+from creditflow.settings import Settings
 from sandbox.bulk import write_csv
 
 AS_OF = dt.date(2026, 11, 20)
@@ -184,25 +178,9 @@ def _xlsx(path: Path, headings: list[str], records: list[list[str]]) -> Path:
 
 def run(rows: int = 1_000_000) -> dict[str, Any]:
     """P1 and P3 on a server of their own. Returns {"P1": ..., "P3": ...}."""
-    with tempfile.TemporaryDirectory(prefix="creditflow-bench-") as name:
-        base = load_settings()
-        home = Path(name)
-        settings = Settings(home, base.project, f"file://{home}/archive")
-        ensure_server(settings)
-        try:
-            migrate(settings)
-            registry = load(settings.project)
-            sync_registry(settings, registry)
-            source = write_csv(home / "source", rows, kind="permit", faults=False)
-            figures = {"P1": landing(settings, registry, source)}
-            shutil.rmtree(home / "archive")
-            figures["P3"] = readers(registry, source, home, min(rows, 100_000))
-        finally:
-            remove_server(settings)
+    with own_server() as (settings, registry):
+        source = write_csv(settings.home / "source", rows, kind="permit", faults=False)
+        figures = {"P1": landing(settings, registry, source)}
+        shutil.rmtree(settings.home / "archive")
+        figures["P3"] = readers(registry, source, settings.home, min(rows, 100_000))
     return figures
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    print(json.dumps(run(parser.parse_args().rows), indent=1))

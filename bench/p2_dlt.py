@@ -2,13 +2,10 @@
 
 The peer has an environment of its own under .cache/bench, installed from bench/peers/dlt.lock when it is missing or the
 lock has changed. It loads every column as text and nothing more: no archive, no codes, no keys, no personal numbers.
-
-Run alone: python -m bench.p2_dlt [--rows 1000000]. It starts its own embedded server in a temporary home and removes it.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -18,11 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.p1_landing import landing
-from creditflow.ops.migrate import migrate
-from creditflow.ops.registry_sync import sync_registry
-from creditflow.registry import load
-from creditflow.server import ensure_server, remove_server
-from creditflow.settings import Settings, load_settings
+from bench.place import own_server
+from creditflow.settings import Settings
 from sandbox.bulk import write_csv
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -66,18 +60,9 @@ def peer(settings: Settings, source: Path) -> dict[str, Any]:
 def run(rows: int = 1_000_000) -> dict[str, Any]:
     """P2 on a server of its own."""
     environment()
-    with tempfile.TemporaryDirectory(prefix="creditflow-bench-") as name:
-        home = Path(name)
-        settings = Settings(home, load_settings().project, f"file://{home}/archive")
-        ensure_server(settings)
-        try:
-            migrate(settings)
-            registry = load(settings.project)
-            sync_registry(settings, registry)
-            source = write_csv(home / "source", rows, kind="permit", faults=False)
-            ours, theirs = landing(settings, registry, source), peer(settings, source)
-        finally:
-            remove_server(settings)
+    with own_server() as (settings, registry):
+        source = write_csv(settings.home / "source", rows, kind="permit", faults=False)
+        ours, theirs = landing(settings, registry, source), peer(settings, source)
     if theirs["rows"] != ours["rows"]:
         raise RuntimeError(f"landing read {ours['rows']} rows, the peer {theirs['rows']}")
     speed = theirs["rows"] / theirs["seconds"]
@@ -94,15 +79,3 @@ def run(rows: int = 1_000_000) -> dict[str, Any]:
             f"{theirs['pyarrow']} {speed:,.0f} rows/s, columns as text, nothing checked or archived)"
         ),
     }
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    json.dump(run(parser.parse_args().rows), sys.stdout, indent=1)
-    print()
-
-
-if __name__ == "__main__":
-    main()

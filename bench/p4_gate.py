@@ -4,36 +4,29 @@ Two limits, same rows, same server, same run. `pass`: the whole permit suite as 
 each row's broken rules in an array, written to an unlogged table. `pass_and_land`: the same, then what a hand-written gate
 must do as well: one line with reason for each rejected row, the accepted rows into landing with its indexes.
 The gate is measured whole: import of Great Expectations, rules, decision, reasons, landing, commit.
-
-Run alone: python -m bench.p4_gate [--rows 1000000]. It starts its own embedded server in a temporary home and removes it.
 """
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
+from bench.place import own_server
 from creditflow.archive import store
 from creditflow.connectors.delivery import Delivery
 from creditflow.landing import ensure_tables, land, work_table
 from creditflow.ops.batches import next_batch_id, register
 from creditflow.ops.database import Connection, connect
-from creditflow.ops.migrate import migrate
-from creditflow.ops.registry_sync import sync_registry
 from creditflow.quality.checks import Row, literal
 from creditflow.quality.compiling import REPEATED_KEY, REPEATED_NUMBER, pass_over, powers, rule_sql
 from creditflow.quality.rulebook import RuleBook, load_rulebook
-from creditflow.registry import Registry, load
-from creditflow.server import ensure_server, remove_server
-from creditflow.settings import Settings, load_settings
+from creditflow.registry import Registry
+from creditflow.settings import Settings
 from sandbox.bulk import write_csv
 
 AS_OF = dt.date(2026, 11, 20)
@@ -126,10 +119,8 @@ def _columns(conn: Connection, table: str) -> list[str]:
         return [name for (name,) in cursor.fetchall()]
 
 
-def measure(settings: Settings, rows: int) -> dict[str, Any]:
+def measure(settings: Settings, registry: Registry, rows: int) -> dict[str, Any]:
     """P4 on a running server."""
-    registry = load(settings.project)
-    sync_registry(settings, registry)
     source = write_csv(settings.home / "source", rows, kind=FEED, faults=True, dept=DEPARTMENT)
     conn = connect(settings, name="bench", autocommit=True)
     ensure_tables(conn, registry)
@@ -167,24 +158,5 @@ def measure(settings: Settings, rows: int) -> dict[str, Any]:
 
 def run(rows: int = 1_000_000) -> dict[str, Any]:
     """P4 on a server of its own."""
-    with tempfile.TemporaryDirectory(prefix="creditflow-bench-") as name:
-        home = Path(name)
-        settings = Settings(home, load_settings().project, f"file://{home}/archive")
-        ensure_server(settings)
-        try:
-            migrate(settings)
-            return measure(settings, rows)
-        finally:
-            remove_server(settings)
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    json.dump(run(parser.parse_args().rows), sys.stdout, indent=1)
-    print()
-
-
-if __name__ == "__main__":
-    main()
+    with own_server() as (settings, registry):
+        return measure(settings, registry, rows)

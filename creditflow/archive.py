@@ -377,13 +377,12 @@ def in_clear(settings: Settings, until: dt.date) -> list[str]:
     return [path for path in old if shelf.exists(path)]
 
 
-def seal_stored(settings: Settings, paths: list[str]) -> int:
-    """Encrypt stored data at rest, with the keys in force; how many files. What is in clear goes when the sealed file has
-    been read again and holds the same bytes. Raises ArchiveError; a call that was killed is finished by the next one."""
+def seal_stored(settings: Settings, paths: list[str]) -> None:
+    """Encrypt stored data at rest, with the keys in force. What is in clear goes when the sealed file has been read again
+    and holds the same bytes. Raises ArchiveError; a call that was killed is finished by the next one."""
     shelf = _Shelf(settings)
     for path in paths:
         shelf.seal(path)
-    return len(paths)
 
 
 def _moment(moment: dt.datetime) -> str:

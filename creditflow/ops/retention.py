@@ -44,7 +44,7 @@ HELD = (
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of retention.yml. ends_on: SQL date; log: a table of ops instead of record kinds; archive: deliveries."""
+    """One line of retention.yml. ends_on: SQL date; log: a table of ops instead of record kinds; deliveries: the archive."""
 
     id: str
     zh: str
@@ -59,7 +59,7 @@ class Rule:
     ends_on: str = ""
     until_exit: bool = False
     log: str | None = None
-    archive: bool = False
+    deliveries: bool = False
 
 
 @dataclass
@@ -103,7 +103,7 @@ def delete(settings: Settings, as_of: dt.date) -> dict[str, Any]:
         for item in found:
             if item.rule.log:
                 item.rows = _delete_log(conn, item)
-            elif not item.rule.archive:
+            elif item.rule.kinds:
                 item.rows = delete_records(conn, item.rule.id, item.rule.then, item.kind, item.records, as_of)
         report = _report(as_of, found, deleted=True)
         taken = [
@@ -115,7 +115,7 @@ def delete(settings: Settings, as_of: dt.date) -> dict[str, Any]:
             journal.note(conn, "retained", as_of=as_of, taken=taken)
     journal.keep(settings)
     for item in found:
-        if item.rule.archive:
+        if item.rule.deliveries:
             seal_stored(settings, item.records)
     path = settings.home / "retention" / f"{as_of.isoformat()}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -203,8 +203,8 @@ def _report(as_of: dt.date, found: list[Due], *, deleted: bool) -> dict[str, Any
     return {
         "as_of": as_of.isoformat(),
         "deleted": deleted,
-        "records": sum(len(item.records) for item in found if not item.rule.archive),
-        "deliveries_sealed": sum(len(item.records) for item in found if item.rule.archive),
+        "records": sum(len(item.records) for item in found if not item.rule.deliveries),
+        "deliveries_sealed": sum(len(item.records) for item in found if item.rule.deliveries),
         "rules": lines,
     }
 
@@ -214,7 +214,7 @@ def _due(settings: Settings, conn: Connection, as_of: dt.date) -> list[Due]:
     for rule in in_force(as_of):
         if rule.log:
             found.append(_due_log(conn, rule, as_of))
-        if rule.archive:
+        if rule.deliveries:
             found.append(_due_deliveries(settings, conn, rule, as_of))
         found += [_due_records(conn, rule, kind, as_of) for kind in rule.kinds if _exists(conn, "core", kind)]
     return found

@@ -80,7 +80,7 @@ def _open(stream: BinaryIO, form: str) -> CalamineWorkbook:
         return CalamineWorkbook.from_filelike(io.BytesIO(content))
     except PasswordError:
         raise _password() from None
-    except (CalamineError, zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, ValueError) as problem:
+    except (CalamineError, zipfile.BadZipFile, zlib.error, RuntimeError, OSError, ValueError) as problem:
         if "password" in str(problem).lower():
             raise _password() from None
         raise _damaged() from None

@@ -53,6 +53,16 @@
     {{ alias }}.known_from_build <= {{ shown_build() }} and {{ alias }}.known_to_build > {{ shown_build() }}
 {%- endmacro %}
 
+{# Memberships of lists that hold on the shown day, of subjects known with certainty. #}
+{% macro on_list(alias) -%}
+    {{ shown(alias) }}
+        and {{ not_suppressed(alias) }}
+        and {{ alias }}.state = 'active'
+        and {{ alias }}.match_grade in ('exact', 'strong')
+        and {{ alias }}.entered_on <= {{ shown_as_of() }}
+        and ({{ alias }}.ended_on is null or {{ alias }}.ended_on > {{ shown_as_of() }})
+{%- endmacro %}
+
 {# The public sees the present build only: a session that looks back with publish.look_at gets nothing. #}
 {% macro of_shown_build() -%}
     coalesce(current_setting('creditflow.build', true), '') = ''

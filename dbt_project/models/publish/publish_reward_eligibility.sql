@@ -17,12 +17,7 @@ listed as (
         m.list_code,
         m.list_kind
     from {{ ref('lists_list_membership') }} as m
-    where {{ shown('m') }}
-        and {{ not_suppressed('m') }}
-        and m.state = 'active'
-        and m.match_grade in ('exact', 'strong')
-        and m.entered_on <= {{ shown_as_of() }}
-        and (m.ended_on is null or m.ended_on > {{ shown_as_of() }})
+    where {{ on_list('m') }}
 ),
 
 rule as (
