@@ -105,8 +105,10 @@ def scores_come_out_wrong(story: Story) -> Iterator[None]:
         " 'begin new.score := new.score - 1; return new; end';"
         "create trigger spoil before insert on scores.score for each row execute function public.spoil()"
     )
-    yield
-    story.landed.execute("drop function public.spoil() cascade")
+    try:
+        yield
+    finally:
+        story.landed.execute("drop function public.spoil() cascade")
 
 
 def test_a_failed_build_moves_nothing_but_what_must_vanish(story: Story) -> None:

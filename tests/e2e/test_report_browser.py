@@ -175,7 +175,7 @@ def test_pages_that_quote_no_row_are_whole_in_english(site: Path, visit: Visit) 
         site / "days.html",
         day / "rules.html",
         day / "batches.html",
-        *sorted((site / "batch").glob("CGJ-*.html"))[:1],
+        min((site / "batch").glob("CGJ-*.html")),
     ):
         left = re.findall(r"[一-鿿]+", visible(visit.open(path, "?lang=en")).replace("中文", ""))
         assert not left, f"{path.name}: {left[:10]}"
