@@ -22,10 +22,12 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from textwrap import indent
+from typing import Any, Self
 
 import xlsxwriter
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
@@ -62,8 +64,9 @@ GUIDE = (
 """Headings beside the data, with column widths (None: hidden); sources/_layouts.yml knows them, so a reader takes them
 for what they are."""
 
-MAX_LINES = 500_000
-"""Lines of a workbook: below what a sheet holds and what a reader opens again. The twin has all."""
+MAX_LINES = 20_000
+"""Lines of a workbook: more than anybody mends by hand, and what a workbook of a delivery of any size may take of our
+memory. The twin has all."""
 
 RAW_HEADING = "原行内容"
 UNKNOWN_DATE = "未知（该年工作日历尚未发布）"
@@ -112,23 +115,33 @@ class ReturnedRow:
     own: OwnRow
 
 
-@dataclass(frozen=True)
+@dataclass
 class Return:
-    """One delivery on its way back: all that both forms are made of."""
+    """One delivery on its way back. rows: those the workbook shows, the first MAX_LINES faults; faults, by_rule, returned:
+    of all rows, complete when the last has been taken."""
 
     batch: Mapping[str, Any]
     department: Department
     feed: Feed
     kind: Kind
     as_of: dt.date
-    rows: tuple[ReturnedRow, ...]
     due: Mapping[int, dt.date | None]
     lists: Mapping[str, tuple[str, ...]]
+    rows: list[ReturnedRow] = field(default_factory=list)
+    faults: int = 0
+    returned: int = 0
+    by_rule: dict[str, tuple[Fault, int]] = field(default_factory=dict)
+    _last: int = -1
 
-    @property
-    def faults(self) -> int:
-        """Faults in all rows."""
-        return sum(len(row.faults) for row in self.rows)
+    def take(self, row: ReturnedRow) -> None:
+        """Count a row, rows being in the order of their numbers; keep it while the workbook has room."""
+        if self.faults < MAX_LINES:
+            self.rows.append(row)
+        self.faults += len(row.faults)
+        self.returned += row.row_no != self._last
+        self._last = row.row_no
+        for fault in row.faults:
+            self.by_rule[fault.rule_id] = (fault, self.by_rule.get(fault.rule_id, (fault, 0))[1] + 1)
 
 
 def write_returns(settings: Settings, registry: Registry, as_of: dt.date) -> list[Path]:
@@ -143,7 +156,7 @@ def write_returns(settings: Settings, registry: Registry, as_of: dt.date) -> lis
         paths: list[Path] = []
         for batch in _batches(cursor, as_of):
             if batch["department"] in registry.all() and batch["feed"] in registry.all()[batch["department"]].feeds:
-                paths += _write(settings, cursor, make_return(settings, registry, cursor, batch, as_of, rules))
+                paths += _Delivery(settings, registry, cursor, batch, as_of, rules).write()
         return paths
 
 
@@ -165,53 +178,128 @@ def _batches(cursor: Cursor, as_of: dt.date) -> list[dict[str, Any]]:
     return list(cursor.fetchall())  # type: ignore[arg-type]
 
 
-def make_return(
-    settings: Settings,
-    registry: Registry,
-    cursor: Cursor,
-    batch: Mapping[str, Any],
-    as_of: dt.date,
-    rules: Mapping[str, Rule],
-) -> Return:
-    """Everything that goes back for one delivery. cursor: a RealDictCursor. Reads verdicts and the archive."""
-    department = registry.all()[batch["department"]]
-    feed = department.feeds[batch["feed"]]
-    kind = registry.kinds[feed.kind]
-    cursor.execute(
-        """
-        select v.row_no, v.verdict, v.record_key::text, v.rule_ids, v.fields, v.payload, v.suggestion,
-               array(select r.severity from unnest(v.rule_ids) with ordinality as u(rule_id, place)
-                     left join quality.rule_result r on r.batch_id = v.batch_id and r.rule_id = u.rule_id
-                     order by u.place) as severities
-        from quality.row_verdict v
-        where v.batch_id = %s and v.verdict in ('rejected', 'flagged')
-        order by v.row_no, v.verdict desc
-        """,
-        (batch["batch_id"],),
-    )
-    verdicts: list[dict[str, Any]] = list(cursor.fetchall())  # type: ignore[arg-type]
-    faulty = {line["row_no"]: _faults(line, rules, kind) for line in verdicts}
-    wanted = {row_no for row_no, faults in faulty.items() if faults}
-    own = own_rows(settings, feed, batch, wanted)
-    rows = tuple(
-        ReturnedRow(
-            row_no=line["row_no"],
-            verdict=line["verdict"],
-            record_key=line["record_key"],
-            faults=faulty[line["row_no"]],
-            suggestion=line["suggestion"],
-            own=own.get(line["row_no"]) or _from_payload(line["payload"]),
+class _Delivery:
+    """One delivery that goes back, row by row: verdicts from the database and rows from the archive, both in the order of
+    their row numbers, go into the twin as they come. cursor: a RealDictCursor."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        cursor: Cursor,
+        batch: Mapping[str, Any],
+        as_of: dt.date,
+        rules: Mapping[str, Rule],
+    ) -> None:
+        self._settings, self._cursor, self._rules = settings, cursor, rules
+        department = registry.all()[batch["department"]]
+        feed = department.feeds[batch["feed"]]
+        kind = registry.kinds[feed.kind]
+        self._return = Return(batch, department, feed, kind, as_of, self._due(batch), code_lists(settings, kind))
+
+    def write(self) -> list[Path]:
+        """Write workbook and twin, remember them; nothing where nothing goes back."""
+        one = self._return
+        batch_id = one.batch["batch_id"]
+        below = Path(one.department.code, one.as_of.isoformat())
+        names = [below / f"{batch_id}.xlsx", below / f"{batch_id}.json"]
+        workbook, twin = [self._settings.home / "returns" / name for name in names]
+        with _Draft(twin) as draft_twin, _Draft(workbook) as draft_workbook:
+            for part in twin_parts(one, self._rows()):
+                draft_twin.write(part)
+            if not one.returned and one.batch["state"] not in ("held", "refused"):
+                return []
+            draft_workbook.write(workbook_bytes(one, PersonKeys.of(self._settings.keys())))
+            hashes = [draft_workbook.keep(), draft_twin.keep()]
+        self._cursor.execute(
+            """
+            insert into quality.return_file as f
+                (batch_id, department, feed, as_of, rows_returned, faults, workbook, workbook_sha256, twin, twin_sha256)
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            on conflict (batch_id) do update
+            set rows_returned = excluded.rows_returned, faults = excluded.faults, workbook = excluded.workbook,
+                workbook_sha256 = excluded.workbook_sha256, twin = excluded.twin, twin_sha256 = excluded.twin_sha256
+            """,
+            (
+                batch_id,
+                one.department.code,
+                one.feed.name,
+                one.as_of,
+                one.returned,
+                one.faults,
+                names[0].as_posix(),
+                hashes[0],
+                names[1].as_posix(),
+                hashes[1],
+            ),
         )
-        for line in verdicts
-        if line["row_no"] in wanted
-    )
-    days = sorted({fault.due_days for row in rows for fault in row.faults} | {DEFAULT_DUE_DAYS})
-    cursor.execute(
-        "select d.days, ops.add_workdays(%s, d.days) as due_on from unnest(%s::integer[]) as d(days)",
-        (batch["as_of"], days),
-    )
-    due: dict[int, dt.date | None] = {line["days"]: line["due_on"] for line in cursor.fetchall()}  # type: ignore[call-overload]
-    return Return(batch, department, feed, kind, as_of, rows, due, code_lists(settings, kind))
+        return [workbook, twin]
+
+    def _rows(self) -> Iterator[ReturnedRow]:
+        """The faulty rows that the department can mend; each is counted as it goes by."""
+        one = self._return
+        own = _Own(own_rows(self._settings, one.feed, one.batch))
+        for line in self._verdicts():
+            faults = _faults(line, self._rules, one.kind)
+            if not faults:
+                continue
+            row = ReturnedRow(
+                row_no=line["row_no"],
+                verdict=line["verdict"],
+                record_key=line["record_key"],
+                faults=faults,
+                suggestion=line["suggestion"],
+                own=own.of(line["row_no"]) or _from_payload(line["payload"]),
+            )
+            one.take(row)
+            yield row
+
+    def _verdicts(self) -> Iterator[Mapping[str, Any]]:
+        conn = self._cursor.connection
+        with conn.cursor("returned_rows", cursor_factory=RealDictCursor) as lines:
+            lines.itersize = 2000
+            lines.execute(
+                """
+                select v.row_no, v.verdict, v.record_key::text, v.rule_ids, v.fields, v.payload, v.suggestion,
+                       array(select r.severity from unnest(v.rule_ids) with ordinality as u(rule_id, place)
+                             left join quality.rule_result r on r.batch_id = v.batch_id and r.rule_id = u.rule_id
+                             order by u.place) as severities
+                from quality.row_verdict v
+                where v.batch_id = %s and v.verdict in ('rejected', 'flagged')
+                order by v.row_no, v.verdict desc
+                """,
+                (self._return.batch["batch_id"],),
+            )
+            yield from lines
+
+    def _due(self, batch: Mapping[str, Any]) -> dict[int, dt.date | None]:
+        """Days to mend -> the date they end on."""
+        days = sorted({rule.due_days for rule in self._rules.values()} | {DEFAULT_DUE_DAYS})
+        self._cursor.execute(
+            "select d.days, ops.add_workdays(%s, d.days) as due_on from unnest(%s::integer[]) as d(days) where d.days > 0",
+            (batch["as_of"], days),
+        )
+        return {line["days"]: line["due_on"] for line in self._cursor.fetchall()}  # type: ignore[call-overload]
+
+
+class _Own:
+    """Rows of an archived delivery, asked for in the order of their numbers."""
+
+    def __init__(self, rows: Iterator[tuple[int, Callable[[], OwnRow]]]) -> None:
+        self._rows = rows
+        self._next = next(rows, None)
+        self._number, self._found = -1, OwnRow()
+        self._there = False
+
+    def of(self, number: int) -> OwnRow | None:
+        """The row of this number; the last of them where there are several, None where there is none."""
+        if self._number != number:
+            self._number, self._there = number, False
+            while self._next is not None and self._next[0] <= number:
+                if self._next[0] == number:
+                    self._found, self._there = self._next[1](), True
+                self._next = next(self._rows, None)
+        return self._found if self._there else None
 
 
 def code_lists(settings: Settings, kind: Kind) -> dict[str, tuple[str, ...]]:
@@ -250,26 +338,21 @@ def _faults(line: Mapping[str, Any], rules: Mapping[str, Rule], kind: Kind) -> t
 # --- the department's own row ---------------------------------------------------------------------------------------
 
 
-def own_rows(settings: Settings, feed: Feed, batch: Mapping[str, Any], row_nos: Iterable[int]) -> dict[int, OwnRow]:
-    """Rows of an archived delivery by physical row number, as the department wrote them (personal numbers in clear:
-    keep them in memory). Rows that can no longer be read are missing from the answer."""
-    wanted = set(row_nos)
-    found: dict[int, OwnRow] = {}
-    if not wanted:
-        return found
+def own_rows(settings: Settings, feed: Feed, batch: Mapping[str, Any]) -> Iterator[tuple[int, Callable[[], OwnRow]]]:
+    """(physical row number, what makes the row as the department wrote it) of an archived delivery, in order.
+
+    Personal numbers are in clear: keep them in memory. Ends where the delivery can no longer be read.
+    """
     try:
         manifest = read_manifest(settings, batch["archive_path"])
         with open_data(settings, batch["archive_path"]) as stream:
             for sent in read(stream, feed, manifest["stored_format"], manifest["stored_encoding"]):
                 section, _ = answered(sent)
+                names, targets = section.cells, section.headings.targets
                 for number, cells in section.rows:
-                    if number in wanted:
-                        found[number] = _own_row(feed, section.cells, section.headings.targets, cells)
-                    if len(found) == len(wanted):
-                        return found
+                    yield number, partial(_own_row, feed, names, targets, cells)
     except (ArchiveError, ReadError, FileNotFoundError):
-        return found
-    return found
+        return
 
 
 def _own_row(feed: Feed, names: Sequence[str], targets: Sequence[str | None], cells: Sequence[str]) -> OwnRow:
@@ -305,55 +388,33 @@ def _from_payload(payload: Mapping[str, Any] | None) -> OwnRow:
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def _write(settings: Settings, cursor: Cursor, one: Return) -> list[Path]:
-    batch_id = one.batch["batch_id"]
-    folder = settings.home / "returns" / one.department.code / one.as_of.isoformat()
-    protect = PersonKeys.of(settings.keys())
-    if not one.rows and one.batch["state"] not in ("held", "refused"):
-        return []
-    workbook, twin = workbook_bytes(one, protect), twin_bytes(one)
-    paths = [folder / f"{batch_id}.xlsx", folder / f"{batch_id}.json"]
-    for path, content in zip(paths, (workbook, twin), strict=True):
-        _replace(path, content)
-    hashes = [hashlib.sha256(content).hexdigest() for content in (workbook, twin)]
-    below = [path.relative_to(settings.home / "returns").as_posix() for path in paths]
-    cursor.execute(
-        """
-        insert into quality.return_file as f
-            (batch_id, department, feed, as_of, rows_returned, faults, workbook, workbook_sha256, twin, twin_sha256)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-        on conflict (batch_id) do update
-        set rows_returned = excluded.rows_returned, faults = excluded.faults, workbook = excluded.workbook,
-            workbook_sha256 = excluded.workbook_sha256, twin = excluded.twin, twin_sha256 = excluded.twin_sha256
-        """,
-        (
-            batch_id,
-            one.department.code,
-            one.feed.name,
-            one.as_of,
-            len({row.row_no for row in one.rows}),
-            one.faults,
-            below[0],
-            hashes[0],
-            below[1],
-            hashes[1],
-        ),
-    )
-    return paths
+class _Draft:
+    """A file that is complete or not there; readable by its owner only: it holds names."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        self._file = os.fdopen(os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        self._digest = hashlib.sha256()
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file complete or not at all; readable by its owner only: it holds names."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    def __enter__(self) -> Self:
+        return self
+
+    def write(self, content: bytes) -> None:
+        """Append."""
+        self._file.write(content)
+        self._digest.update(content)
+
+    def keep(self) -> str:
+        """The file takes its place; its SHA-256 in hexadecimal."""
+        self._file.close()
+        self._draft.replace(self._path)
+        return self._digest.hexdigest()
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._draft.unlink(missing_ok=True)
 
 
 def shown_value(column: Column | None, value: str, protect: PersonKeys, *, at_fault: bool) -> tuple[str, bool]:
@@ -376,37 +437,12 @@ def _may_be_personal(code: str) -> bool:
     return shape_of(code) == "resident_id" or is_personal(normal_code(code))
 
 
-def twin_bytes(one: Return) -> bytes:
-    """The JSON twin: the same faults for a program, one entry each. Personal numbers are masked, not enciphered."""
+def twin_parts(one: Return, rows: Iterable[ReturnedRow]) -> Iterator[bytes]:
+    """The JSON twin, piece by piece: the same faults for a program, one entry each. Personal numbers are masked, not
+    enciphered."""
     batch = one.batch
-    faults = []
-    for row in one.rows:
-        values = {name: _masked(one.kind, name, row.own) for name in row.own.values}
-        for fault in row.faults:
-            due = one.due.get(fault.due_days)
-            faults.append(
-                {
-                    "batch_id": batch["batch_id"],
-                    "row_no": row.row_no,
-                    "record_id": row.record_key,
-                    "rule_id": fault.rule_id,
-                    "return_code": fault.return_code,
-                    "severity": fault.severity,
-                    "verdict": row.verdict,
-                    "field": fault.column or None,
-                    "field_code": one.kind.by_name[fault.column].code if fault.column else None,
-                    "value_masked": values.get(fault.column),
-                    "message_zh": fault.reason_zh,
-                    "message_en": fault.reason_en,
-                    "remedy_zh": fault.remedy_zh,
-                    "remedy_en": fault.remedy_en,
-                    "suggestion": _suggested(row, fault),
-                    "due_at": due.isoformat() if due else None,
-                    "values": values,
-                }
-            )
     default = one.due.get(DEFAULT_DUE_DAYS)
-    document = {
+    head = {
         "batch_id": batch["batch_id"],
         "department": one.department.code,
         "department_zh": one.department.name_zh,
@@ -422,9 +458,40 @@ def twin_bytes(one: Return) -> bytes:
             for name in ("read", "accepted", "rejected", "held", "out_of_scope", "duplicate")
         },
         "reasons": [{key: item[key] for key in ("code", "zh", "en") if key in item} for item in batch["reasons"]],
-        "faults": faults,
     }
-    return (json.dumps(document, ensure_ascii=False, indent=1, sort_keys=False) + "\n").encode()
+    yield json.dumps(head, ensure_ascii=False, indent=1).removesuffix("\n}").encode()
+    yield b',\n "faults": ['
+    comma = b"\n"
+    for row in rows:
+        values = {name: _masked(one.kind, name, row.own) for name in row.own.values}
+        for fault in row.faults:
+            entry = json.dumps(_twin_entry(one, row, fault, values), ensure_ascii=False, indent=1)
+            yield comma + indent(entry, "  ").encode()
+            comma = b",\n"
+    yield b"]\n}\n" if comma == b"\n" else b"\n ]\n}\n"
+
+
+def _twin_entry(one: Return, row: ReturnedRow, fault: Fault, values: Mapping[str, str | None]) -> dict[str, Any]:
+    due = one.due.get(fault.due_days)
+    return {
+        "batch_id": one.batch["batch_id"],
+        "row_no": row.row_no,
+        "record_id": row.record_key,
+        "rule_id": fault.rule_id,
+        "return_code": fault.return_code,
+        "severity": fault.severity,
+        "verdict": row.verdict,
+        "field": fault.column or None,
+        "field_code": one.kind.by_name[fault.column].code if fault.column else None,
+        "value_masked": values.get(fault.column),
+        "message_zh": fault.reason_zh,
+        "message_en": fault.reason_en,
+        "remedy_zh": fault.remedy_zh,
+        "remedy_en": fault.remedy_en,
+        "suggestion": _suggested(row, fault),
+        "due_at": due.isoformat() if due else None,
+        "values": values,
+    }
 
 
 def _suggested(row: ReturnedRow, fault: Fault) -> str | None:
@@ -519,7 +586,7 @@ class _Summary:
         sheet.write_string(0, 0, "公共信用信息退回清单", self.styles.title)
         self.line = 2
         due = one.due.get(DEFAULT_DUE_DAYS)
-        days = sorted({fault.due_days for row in one.rows for fault in row.faults})
+        days = sorted({fault.due_days for fault, _ in one.by_rule.values()})
         self.say("报送部门", one.department.name_zh)
         self.say("数据项", f"{one.kind.title_zh}（{one.feed.name}）")
         self.say("批次", batch["batch_id"])
@@ -557,14 +624,10 @@ class _Summary:
 
     def rules(self) -> None:
         """Faults by rule, the most frequent first."""
-        counted: dict[str, tuple[Fault, int]] = {}
-        for row in self.one.rows:
-            for fault in row.faults:
-                counted[fault.rule_id] = (fault, counted.get(fault.rule_id, (fault, 0))[1] + 1)
         for at, heading in enumerate(("规则", "问题", "行数", "怎样整改")):
             self.sheet.write_string(self.line, at, heading, self.styles.heading)
         self.line += 1
-        for rule_id, (fault, rows) in sorted(counted.items(), key=lambda item: (-item[1][1], item[0])):
+        for rule_id, (fault, rows) in sorted(self.one.by_rule.items(), key=lambda item: (-item[1][1], item[0])):
             must = "必须更正" if fault.severity == "reject" else "请核实"
             self.sheet.write_string(self.line, 0, rule_id, self.styles.text)
             self.sheet.write_string(self.line, 1, f"{fault.reason_zh}（{must}）", self.styles.text)

@@ -263,17 +263,29 @@ def test_a_delivery_without_fault_does_not_go_back(house: House, tmp_path: Path)
     assert write_returns(house.settings, house.registry, DAY) == []
 
 
+def test_a_workbook_has_an_end_and_the_twin_has_every_fault(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("creditflow.quality.returns.MAX_LINES", 2)
+    rows = [house.permit(number, permit_category="x") for number in range(1, 5)]
+    batch = house.drop(house.permits(tmp_path / "a.csv", rows))
+    house.judge(batch, {number: ["PERMIT-LIST-PERMIT_CATEGORY"] for number in (2, 3, 4, 5)}, 4)
+    workbook, twin = house.returned()
+    book = openpyxl.load_workbook(workbook)
+    assert [row[2].value for row in book["退回明细"].iter_rows(min_row=2)] == ["2", "3"]
+    said = [str(cell.value) for row in book["汇总"].iter_rows() for cell in row]
+    assert "共 4 处问题，本表只列前 2 处；全部见同名 JSON 文件。" in said
+    assert [fault["row_no"] for fault in twin["faults"]] == [2, 3, 4, 5]
+    assert house.query("select rows_returned, faults from quality.return_file") == [(4, 4)]
+
+
 def test_the_row_comes_from_the_verdict_when_the_archive_has_expired(house: House, tmp_path: Path) -> None:
     batch = house.drop(house.permits(tmp_path / "a.csv", [house.permit(1, permit_category="x")]))
     house.judge(batch, {2: ["PERMIT-LIST-PERMIT_CATEGORY"]}, 1)
     house.query('update quality.row_verdict set payload = \'{"permit_category": "x", "counterparty_name": "假想"}\'')
     house.query("update ops.batch set archive_path = 'kjj/permit/2026/gone/data.csv'")
-    assert (
-        own_rows(
-            house.settings, house.registry.feed("kjj", "permit"), {"archive_path": "kjj/permit/2026/gone/data.csv"}, [2]
-        )
-        == {}
-    )
+    gone = {"archive_path": "kjj/permit/2026/gone/data.csv"}
+    assert list(own_rows(house.settings, house.registry.feed("kjj", "permit"), gone)) == []
     _, twin = house.returned()
     assert twin["faults"][0]["values"] == {"permit_category": "x", "counterparty_name": "假想"}
 
