@@ -53,8 +53,9 @@ def ingest(department: str, feed: str | None, as_of: dt.date | None, judge: bool
 @click.argument("feed")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @as_of_option("Business date of the night this belongs to.")
+@click.option("--gate/--no-gate", "judge", default=True, show_default=True, help="Judge what landed at once.")
 @as_json
-def drop(department: str, feed: str, files: tuple[Path, ...], as_of: dt.date | None, as_json: bool) -> int:
+def drop(department: str, feed: str, files: tuple[Path, ...], as_of: dt.date | None, judge: bool, as_json: bool) -> int:
     """Deliver FILES by hand for FEED of DEPARTMENT: the same path as every other delivery."""
     settings = installation()
     warehouse(settings)
@@ -62,14 +63,16 @@ def drop(department: str, feed: str, files: tuple[Path, ...], as_of: dt.date | N
     feed_exists(registry, department, feed)
 
     from creditflow.ingest import drop as deliver
-    from creditflow.quality import gate as judge_batches
-    from creditflow.quality.morning import settle
 
     day = business_date(settings, as_of)
     done = deliver(settings, registry, department, feed, list(files), day)
     batch_ids = [batch.batch_id for batch in done]
-    judge_batches(settings, registry, batch_ids)
-    settle(settings, registry, day)
+    if judge:
+        from creditflow.quality import gate as judge_batches
+        from creditflow.quality.morning import settle
+
+        judge_batches(settings, registry, batch_ids)
+        settle(settings, registry, day)
     return answer_batches(settings, batch_ids, as_json)
 
 
