@@ -23,8 +23,8 @@ from creditflow.landing import ensure_tables, land, work_table
 from creditflow.ops.batches import next_batch_id, register
 from creditflow.ops.database import Connection, connect
 from creditflow.quality.checks import Row, literal
-from creditflow.quality.compiling import REPEATED_KEY, REPEATED_NUMBER, pass_over, powers, rule_sql
-from creditflow.quality.rulebook import RuleBook, load_rulebook
+from creditflow.quality.compiling import FOREIGN, REPEATED_KEY, REPEATED_NUMBER, pass_over, powers, rule_sql
+from creditflow.quality.rulebook import Rule, RuleBook, load_rulebook
 from creditflow.registry import Registry
 from creditflow.settings import Settings
 from sandbox.bulk import write_csv
@@ -50,48 +50,58 @@ print(json.dumps({
 """
 
 
-def hand_written(conn: Connection, registry: Registry, book: RuleBook, batch_id: str) -> dict[str, float]:
-    """Seconds of the pass, and of the pass with reasons and landing; what it writes is undone."""
-    kind = registry.kinds[FEED]
-    work = f"work.{work_table(batch_id)}"
-    authorities = powers(registry, FEED)
+def hand_written_pass(
+    registry: Registry, book: RuleBook, kind_name: str, department: str, work: str, received: str
+) -> tuple[tuple[str, ...], str, tuple[Rule, ...]]:
+    """(what must be there first, one statement that gives each row's broken rules, the rules) over a work table."""
+    kind = registry.kinds[kind_name]
+    authorities = powers(registry, kind_name)
     row = Row(
         kind,
-        received=f"date {literal(AS_OF.isoformat())}",
+        received=f"date {literal(received)}",
         lists=book.lists,
         authorities=tuple(sorted(authorities)),
         empowered=tuple(sorted(code for code, has_power in authorities.items() if has_power)),
     )
-    rules = book.rules(FEED, DEPARTMENT)
+    rules = book.rules(kind_name, department)
     tests = [(rule, rule_sql(rule, row)) for rule in rules]
     broken = ", ".join(f"case when not ({test}) then {literal(rule.rule_id)} end" for rule, test in tests)
     uscc = row.text(kind.counterparty["uscc"])
     source = ", ".join(f"{expression} as {name}" for name, expression in row.source.items())
-    statement = (
-        f"create unlogged table work.hand as select w.row_no, array_remove(array[{broken}], null) as broken"
-        f" from (select r.row_no, {source} from {work} r offset 0) w left join quality.register g on g.uscc = {uscc}"
-    )
     before = pass_over(
         kind,
         book,
         rules,
-        batch_id=batch_id,
-        department=DEPARTMENT,
+        batch_id="hand",
+        department=department,
         work=work,
-        received=AS_OF.isoformat(),
+        received=received,
         filters=(),
         authorities=authorities,
     ).before
+    tables = (
+        f"create unlogged table if not exists {REPEATED_KEY} (record_key uuid)",
+        f"create unlogged table if not exists {REPEATED_NUMBER} (authority text, number text)",
+        f"create unlogged table if not exists {FOREIGN} (row_no integer)",
+    )
+    select = (
+        f"select w.row_no, array_remove(array[{broken}], null) as broken"
+        f" from (select r.row_no, {source} from {work} r offset 0) w left join quality.register g on g.uscc = {uscc}"
+    )
+    return (*tables, *before), select, rules
+
+
+def hand_written(conn: Connection, registry: Registry, book: RuleBook, batch_id: str) -> dict[str, float]:
+    """Seconds of the pass, and of the pass with reasons and landing; what it writes is undone."""
+    work = f"work.{work_table(batch_id)}"
+    before, select, rules = hand_written_pass(registry, book, FEED, DEPARTMENT, work, AS_OF.isoformat())
     names = ", ".join(c for c in _columns(conn, f"landing.{FEED}") if c not in ("batch_id", "flags"))
     rejecting = ", ".join(literal(rule.rule_id) for rule in rules if rule.severity == "reject")
     with conn.cursor() as cursor:
-        cursor.execute(f"create unlogged table if not exists {REPEATED_KEY} (record_key uuid)")
-        cursor.execute(f"create unlogged table if not exists {REPEATED_NUMBER} (authority text, number text)")
-        cursor.execute("create unlogged table if not exists work.gate_foreign (row_no integer)")
         begun = time.perf_counter()
         for prepared in before:
             cursor.execute(prepared)
-        cursor.execute(statement)
+        cursor.execute(f"create unlogged table work.hand as {select}")
         passed = time.perf_counter() - begun
         cursor.execute("begin")
         cursor.execute(

@@ -1,0 +1,69 @@
+"""P5, P6, P7 and P9 of the budgets: a backfill of five years, a night on top of it, and what analysts ask of it.
+
+P5: the files of five years are dropped, judged, built and published by the commands a user has; the limit is the hand-written SQL of
+`bench.limit` on the same files, same server, same run. P6: a night of 10,000 changed rows on that stock, and the same night
+on a tenth of the stock. P7: the largest process of ours in P5. P9: the questions of `bench.questions` on that stock.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from bench import limit, questions
+from bench.place import own_server
+from bench.stock import AS_OF, NIGHT, Step, build, five_years, land, night_of_changes
+from creditflow.ops.database import transaction
+from creditflow.settings import Settings
+
+NIGHT_ROWS = 10_000
+
+
+def measure(rows: int, *, with_limit: bool) -> dict[str, Any]:
+    """A backfill of `rows` records, a night on it and the questions, on a server of their own."""
+    with own_server() as (settings, registry):
+        folder = settings.home / "source"
+        _tell(f"writing {rows:,} rows")
+        feeds = five_years(folder, rows)
+        night = night_of_changes(feeds, folder / "night", NIGHT_ROWS)
+        found: dict[str, Any] = {"rows": rows}
+        if with_limit:
+            _tell("the limit")
+            found["limit"] = limit.run(settings, registry, feeds)
+        _tell("backfill")
+        found["backfill"] = _figures([*land(settings, feeds, AS_OF), *build(settings, AS_OF)])
+        found["counts"] = _counts(settings)
+        _tell("a night")
+        landed, changed = list(land(settings, night, NIGHT)), list(build(settings, NIGHT))
+        found["night"] = _figures(changed) | {"landing_seconds": round(sum(step.seconds for step in landed), 1)}
+        _tell("questions")
+        questions.history_of_nights(settings)
+        found["questions"] = questions.ask(settings)
+        return found
+
+
+def _figures(steps: Sequence[Step]) -> dict[str, Any]:
+    """Seconds in all and by step, and the peak of memory."""
+    by_step: dict[str, float] = {}
+    for step in steps:
+        by_step[step.name] = round(by_step.get(step.name, 0) + step.seconds, 1)
+    return {
+        "seconds": round(sum(step.seconds for step in steps), 1),
+        "steps": by_step,
+        "peak_mb": {name: max(step.peak_mb for step in steps if step.name == name) for name in by_step},
+    }
+
+
+def _counts(settings: Settings) -> dict[str, int]:
+    """What became of the rows."""
+    with transaction(settings, "bench") as conn, conn.cursor() as cursor:
+        cursor.execute("select sum(rows_read), sum(rows_accepted), sum(rows_rejected) from ops.batch")
+        read, accepted, rejected = cursor.fetchone() or (0, 0, 0)
+        cursor.execute("select count(*) from publish.subject")
+        (subjects,) = cursor.fetchone() or (0,)
+    return {"read": int(read), "accepted": int(accepted), "rejected": int(rejected), "subjects": int(subjects)}
+
+
+def _tell(what: str) -> None:
+    print(f"  {what} ...", file=sys.stderr, flush=True)

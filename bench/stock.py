@@ -1,0 +1,165 @@
+"""Five years of deliveries for P5, P6, P7 and P9, and the steps that take them in, as a user would call them.
+
+Promises
+- The files depend on the number of rows alone. A year is what the sandbox renders for one feed; the years before it are the
+  same decisions with all their dates and document numbers that many years earlier, so every year's records are its own.
+  Registrations keep their holders: each year brings a newer version of them.
+- Every step is a command of its own, `creditflow drop`, `gate`, `build`, `publish`, with its process start, and its peak of
+  memory is that of the largest process it was or waited for.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bench.nights import PROJECT
+from creditflow.settings import Settings
+from sandbox.bulk import write_csv
+
+AS_OF, NIGHT = dt.date(2026, 11, 20), dt.date(2026, 11, 23)
+YEARS = 5
+MIX = (
+    ("sjgj", "registration", 0.04),
+    ("wlj", "permit", 0.83),
+    ("wlj", "penalty", 0.10),
+    ("sjgj", "abnormal_entry", 0.02),
+    ("x_court", "list_entry", 0.01),
+)
+"""(department, feed, its share of the rows), in the order in which they are dropped."""
+DELTA = (("permit", 0.85), ("penalty", 0.15))
+"""What changes in a night, and in which shares."""
+NEW = 0.3
+"""Share of the night's rows that are new records; the others are new versions of known ones."""
+
+_CHUNK = 1 << 24
+_MARKS = ("/", "-", "年", "〕", ")", "第")
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One feed's files, oldest year first."""
+
+    department: str
+    name: str
+    files: tuple[Path, ...]
+
+
+@dataclass
+class Step:
+    """What one command took. seconds: wall. peak_mb: resident memory of its largest process."""
+
+    name: str
+    seconds: float
+    peak_mb: int
+
+
+def five_years(folder: Path, rows: int) -> list[Feed]:
+    """Write `rows` records in all; the files by feed. Years are equally large."""
+    feeds = []
+    for department, kind, share in MIX:
+        newest = write_csv(folder / "year_0", round(rows * share / YEARS), kind=kind, faults=True, dept=department)
+        files = [newest]
+        for back in range(1, YEARS):
+            files.insert(0, _earlier(newest, folder / f"year_{back}", back))
+        feeds.append(Feed(department, kind, tuple(files)))
+    return feeds
+
+
+def _earlier(newest: Path, folder: Path, years: int) -> Path:
+    """The file of `years` years before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / newest.name
+    known = [
+        (f"{year}{mark}".encode(), f"{year - years}{mark}".encode()) for year in range(2000, 2040) for mark in _MARKS
+    ]
+    with newest.open("rb") as source, path.open("wb") as out:
+        out.write(source.readline())
+        while lines := source.readlines(_CHUNK):
+            block = b"".join(lines)
+            for now, then in known:
+                block = block.replace(now, then)
+            out.write(block)
+    return path
+
+
+def night_of_changes(feeds: list[Feed], folder: Path, rows: int) -> list[Feed]:
+    """What a night brings to that stock: `rows` records, NEW of them unknown so far, the others spread over all years."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    for kind, share in DELTA:
+        feed = next(item for item in feeds if item.name == kind)
+        path = folder / f"{feed.department.upper()}_{kind.upper()}_{NIGHT:%Y%m%d}173000_001.csv"
+        wanted = round(rows * share)
+        fresh = round(wanted * NEW)
+        with path.open("w", encoding="utf-8", newline="") as out:
+            writer = csv.writer(out, lineterminator="\r\n")
+            heads = next(_rows(feed.files[-1]))
+            number, content = (
+                next(at for at, head in enumerate(heads) if head.endswith(end)) for end in ("_WSH", "_NR")
+            )
+            writer.writerow(heads)
+            for at, row in enumerate(_spread(feed.files, wanted)):
+                if at < fresh:
+                    row[number] = row[number].replace("〕", f"〕{NIGHT:%m%d}")
+                row[content] += "（变更）"
+                row[-2:] = ["I" if at < fresh else "U", f"{NIGHT} 09:00:00"]
+                writer.writerow(row)
+        made.append(Feed(feed.department, kind, (path,)))
+    return made
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    with path.open(encoding="utf-8", newline="") as source:
+        yield from csv.reader(source)
+
+
+def _spread(files: tuple[Path, ...], wanted: int) -> Iterator[list[str]]:
+    """`wanted` rows with document numbers, as many from every file, at equal distances."""
+    for place, path in enumerate(files):
+        share = wanted * (place + 1) // len(files) - wanted * place // len(files)
+        with path.open("rb") as source:
+            lines = sum(1 for _ in source) - 1
+        step = max(lines // max(share, 1), 1)
+        yield from islice(islice(_rows(path), 1, None, step), share)
+
+
+def take(settings: Settings, name: str, *command: str) -> Step:
+    """One creditflow command in a process of its own. Raises RuntimeError when it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.measured", sys.executable, "-m", "creditflow", *command],
+        env={**os.environ, "CREDITFLOW_HOME": str(settings.home), "CREDITFLOW_PROJECT": str(settings.project)},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    if found["code"]:
+        raise RuntimeError(f"creditflow {' '.join(command)} ended with {found['code']}:\n{done.stderr[-2000:]}")
+    return Step(name, round(found["seconds"], 2), found["peak_mb"])
+
+
+def land(settings: Settings, feeds: list[Feed], as_of: dt.date) -> Iterator[Step]:
+    """Deliver and land the files, feed by feed."""
+    for feed in feeds:
+        files = map(str, feed.files)
+        yield take(
+            settings, "land", "drop", feed.department, feed.name, *files, "--as-of", as_of.isoformat(), "--no-gate"
+        )
+
+
+def build(settings: Settings, as_of: dt.date) -> Iterator[Step]:
+    """Judge what landed, build it, show it."""
+    yield take(settings, "gate", "gate")
+    yield take(settings, "build", "build", "--as-of", as_of.isoformat())
+    yield take(settings, "publish", "publish")
