@@ -104,11 +104,10 @@ def character_class(mapping: dict[str, str]) -> str:
     return "[" + "".join(f"\\u{a:04x}" if a == b else f"\\u{a:04x}-\\u{b:04x}" for a, b in runs) + "]"
 
 
-_name_changes = re.compile(character_class(NAME_MAP)).search
-_document_changes = re.compile(character_class(DOCUMENT_MAP)).search
-_code_changes = re.compile(character_class(CODE_MAP)).search
-_name_table, _document_table = str.maketrans(NAME_MAP), str.maketrans(DOCUMENT_MAP)
-_code_table, _number_table = str.maketrans(CODE_MAP), str.maketrans(NUMBER_MAP)
+_name_changes = re.compile(character_class(NAME_MAP))
+_document_changes = re.compile(character_class(DOCUMENT_MAP))
+_code_changes = re.compile(character_class(CODE_MAP))
+_number_table = str.maketrans(NUMBER_MAP)
 
 
 def normal_name(text: str) -> str:
@@ -116,12 +115,12 @@ def normal_name(text: str) -> str:
 
     分公司, 分店 and the like stay: a branch is a subject of its own.
     """
-    return text.translate(_name_table) if _name_changes(text) else text
+    return _name_changes.sub(lambda found: NAME_MAP[found[0]], text)
 
 
 def normal_document_no(text: str) -> str:
     """A document number for comparison: half width, one kind of bracket 〔〕, without blanks; 号 stays."""
-    return text.translate(_document_table) if _document_changes(text) else text
+    return _document_changes.sub(lambda found: DOCUMENT_MAP[found[0]], text)
 
 
 def normal_code(text: str) -> str:
@@ -129,7 +128,7 @@ def normal_code(text: str) -> str:
 
     Half width, upper case, without blanks and hyphens. Nothing is repaired: a letter O stays a letter O.
     """
-    return text.translate(_code_table) if _code_changes(text) else text
+    return _code_changes.sub(lambda found: CODE_MAP[found[0]], text)
 
 
 _DATE = re.compile(

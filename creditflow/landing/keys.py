@@ -9,7 +9,7 @@ Promises
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from hashlib import sha256
 
 from creditflow.identity.codes import org_code_ok, reg_no_ok
@@ -48,44 +48,41 @@ def key_maker(
     return key_of
 
 
-Columns = Sequence[Sequence[bytes]]
-"""The canonical columns of some rows, UTF-8 without NUL."""
+Columns = Callable[[int], Sequence[bytes]]
+"""Gives a canonical column of some rows by its place: UTF-8 without NUL."""
 
 
 def keys_maker(
-    kind: Kind, department: str, position: dict[str, int], valid: Callable[[bytes], bool]
-) -> Callable[[Columns, Sequence[Sequence[bytes]], Sequence[bytes]], list[bytes]]:
-    """What `key_maker` says, for many rows at once: a function (columns, the same as rows, content hashes in
-    hexadecimal) -> the first 16 bytes of each row's key hash.
+    kind: Kind, department: str, position: dict[str, int], identifying: Collection[bytes], valid: Callable[[str], bool]
+) -> Callable[[Columns, Sequence[bytes]], list[bytes]]:
+    """What `key_maker` says, for many rows at once: a function (columns, content hashes in hexadecimal) -> the first 16
+    bytes of each row's key hash.
 
-    valid: whether a code identifies somebody, by USCC or registration number alike.
+    valid: whether a code identifies somebody, by USCC or registration number alike. identifying: codes of which that is
+    known.
     """
-
-    def ok(code: str) -> bool:
-        return valid(code.encode())
-
-    weaker = _weaker(kind, position, ok)
+    weaker = _weaker(kind, position, valid)
     uscc = position.get(kind.counterparty.get("uscc", ""))
     needed = _needed(kind)
     prefix = kind.name.encode() + b"|"
 
-    def parties(columns: Columns, rows: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
-        if uscc is None:
-            return [weaker(list(map(bytes.decode, row))).encode() for row in rows]
-        return [
-            code if code and valid(code) else weaker(list(map(bytes.decode, row))).encode()
-            for code, row in zip(columns[uscc], rows, strict=True)
-        ]
+    def party(columns: Columns, row: int) -> bytes:
+        """Who one row is about."""
+        code = b"" if uscc is None else columns(uscc)[row]
+        if code and valid(code.decode()):
+            return code
+        return weaker(lambda at: columns(at)[row].decode()).encode()
 
-    def part(name: str, columns: Columns, rows: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
+    def part(name: str, columns: Columns, count: int) -> Sequence[bytes]:
         if name == "@counterparty":
-            return parties(columns, rows)
+            codes = [b""] * count if uscc is None else columns(uscc)
+            return [code if code in identifying else party(columns, row) for row, code in enumerate(codes)]
         if name == "@department" or name not in position:
-            return [department.encode() if name == "@department" else b""] * len(rows)
-        return _values(_reading(kind, name), columns[position[name]])
+            return [department.encode() if name == "@department" else b""] * count
+        return _values(_reading(kind, name), columns(position[name]))
 
-    def keys_of(columns: Columns, rows: Sequence[Sequence[bytes]], contents: Sequence[bytes]) -> list[bytes]:
-        parts = [part(name, columns, rows) for name in kind.record_key]
+    def keys_of(columns: Columns, contents: Sequence[bytes]) -> list[bytes]:
+        parts = [part(name, columns, len(contents)) for name in kind.record_key]
         for at in needed:
             if not all(parts[at]):
                 parts[at] = [value or b"#" + content for value, content in zip(parts[at], contents, strict=True)]
@@ -174,35 +171,35 @@ def _counterparty(
 ) -> Part:
     weaker = _weaker(kind, position, reg_ok)
     uscc = position.get(kind.counterparty.get("uscc", ""))
-    if uscc is None:
-        return weaker
 
     def party(row: Sequence[str]) -> str:
-        code = row[uscc]
-        return code if code and uscc_ok(code) else weaker(row)
+        code = "" if uscc is None else row[uscc]
+        return code if code and uscc_ok(code) else weaker(row.__getitem__)
 
     return party
 
 
-def _weaker(kind: Kind, position: dict[str, int], reg_ok: Callable[[str], bool]) -> Part:
-    """Who a row is about when no USCC says it."""
+def _weaker(
+    kind: Kind, position: dict[str, int], reg_ok: Callable[[str], bool]
+) -> Callable[[Callable[[int], str]], str]:
+    """Who a row is about when no USCC says it: a function of what gives the row's values by their place."""
     places = {role: position.get(column) for role, column in kind.counterparty.items()}
     org, reg, tax, name = (places.get(role) for role in ("org_code", "reg_no", "tax_no", "name"))
     regions = [position[column] for column in ("region_code", "city", "province") if column in position]
     with_region = kind.record_key == ("@counterparty",)
 
-    def weaker(row: Sequence[str]) -> str:
-        if org is not None and row[org] and org_code_ok(row[org]):
-            return "org:" + row[org]
-        if reg is not None and row[reg] and reg_ok(row[reg]):
-            return "reg:" + row[reg]
-        if tax is not None and len(row[tax]) >= 15 and row[tax].isalnum():
-            return "tax:" + row[tax]
-        if name is None or not row[name]:
+    def weaker(value: Callable[[int], str]) -> str:
+        if org is not None and org_code_ok(code := value(org)):
+            return "org:" + code
+        if reg is not None and reg_ok(code := value(reg)):
+            return "reg:" + code
+        if tax is not None and len(code := value(tax)) >= 15 and code.isalnum():
+            return "tax:" + code
+        if name is None or not (text := value(name)):
             return ""
-        found = "name:" + normal_name(row[name])
+        found = "name:" + normal_name(text)
         if with_region:
-            found += "@" + next((row[at].strip(BLANKS) for at in regions if row[at]), "")
+            found += "@" + next((region.strip(BLANKS) for region in map(value, regions) if region), "")
         return found
 
     return weaker

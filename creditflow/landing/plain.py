@@ -5,6 +5,8 @@ Promises
   form, every looked-up value meaning itself, operation and change time in the forms already seen, no character that
   COPY or text gives a meaning. Every other row is handed back and goes the way of all rows.
 - The line is byte for byte the one that the long way makes; a property test proves it.
+- Where cells begin and end is found for a whole block at once; only cells that somebody looks at become objects, and
+  columns that stand side by side in file and table are copied together.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from collections.abc import Sequence
 from hashlib import sha256
 from itertools import compress
 
+import numpy as np
+from numpy.typing import NDArray
+
 from creditflow.identity.many import uscc_ok_many
 from creditflow.landing.amend import Meaning, Notes, meanings, only_lookups
 from creditflow.landing.delivered import CACHE_LIMIT, Controls, Delivered
@@ -22,14 +27,72 @@ from creditflow.landing.keys import keys_maker
 from creditflow.landing.layout import Layout
 from creditflow.landing.tables import DEFECTS, NOTES
 
-_MAY_BE_BLANK = frozenset((*range(0x21), 0x7F, 0xC2, 0xE1, 0xE2, 0xE3, 0xEF))
-"""First bytes of white space, control characters and invisible ones in UTF-8 (and of some that are not)."""
+_MAY_BE_BLANK = np.zeros(256, dtype=bool)
+"""By first byte: white space, control characters and invisible ones in UTF-8 (and some that are not)."""
+_MAY_BE_BLANK[[*range(0x21), 0x7F, 0xC2, 0xE1, 0xE2, 0xE3, 0xEF]] = True
 
 _clocks = re.compile(rb"(?:[^\0]{10}[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?\0)*").fullmatch
 _written = re.compile(rb"[0-9A-Z]+").fullmatch
 
-Cells = list[bytes]
 Column = Sequence[bytes]
+Numbers = NDArray[np.intp]
+
+
+class _Grid:
+    """Where the cells of some lines lie. at: which lines they are, those with as many cells as headings and nothing that
+    needs a closer look; count: of all lines; tail: the layout's."""
+
+    def __init__(self, block: bytes, delimiter: bytes, width: int, tail: list[bytes]) -> None:
+        self._text = text = block if block.endswith(b"\n") else block + b"\n"
+        self._tabbed = text.replace(delimiter, b"\t")
+        self._width, self._tail = width, tail
+        signs = np.frombuffer(text, dtype=np.uint8)
+        stops = np.flatnonzero((signs == delimiter[0]) | (signs == ord("\n")))
+        last = np.flatnonzero(signs[stops] == ord("\n"))
+        ends, cells = stops[last], np.diff(last, prepend=-1)
+        starts = np.concatenate(([0], ends[:-1] + 1))
+        stops[last] -= signs[ends - 1] == ord("\r")
+        first = signs[starts]
+        fit = (cells == width) & ~_MAY_BE_BLANK[first] & (first != delimiter[0])
+        for sign in {b"\\", b"\0", b"\t"} - {delimiter}:
+            if sign in text:
+                fit[np.searchsorted(ends, np.flatnonzero(signs == sign[0]))] = False
+        self.count = len(ends)
+        self.at = np.flatnonzero(fit)
+        self._stops = stops[np.repeat(fit, cells)].reshape(-1, width)
+        self._starts = np.column_stack((starts[fit], self._stops[:, :-1] + 1))
+        self._columns: dict[int, Column] = {}
+
+    def column(self, cell: int) -> Column:
+        """The values of one cell, or of one of the tail's, of every line."""
+        found = self._columns.get(cell)
+        if found is None:
+            found = self._columns[cell] = self._cells(cell)
+        return found
+
+    def _cells(self, cell: int) -> Column:
+        if cell >= self._width:
+            return [self._tail[cell - self._width]] * len(self.at)
+        starts, stops = self._starts[:, cell], self._stops[:, cell]
+        if np.array_equal(starts, stops):
+            return [b""] * len(self.at)
+        text = self._text
+        return [text[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
+
+    def tabbed(self, first: int, last: int) -> Column:
+        """Cells that stand side by side, from the first to the last, with tabs between them."""
+        if first == last:
+            return self.column(first)
+        text, starts, stops = self._tabbed, self._starts[:, first].tolist(), self._stops[:, last].tolist()
+        return [text[start:stop] for start, stop in zip(starts, stops, strict=True)]
+
+    def leave(self, leaving: set[int]) -> None:
+        """Forget some of the lines, numbered as in `at`."""
+        if leaving:
+            staying = np.ones(len(self.at), dtype=bool)
+            staying[list(leaving)] = False
+            self.at, self._starts, self._stops = self.at[staying], self._starts[staying], self._stops[staying]
+            self._columns.clear()
 
 
 class PlainLane:
@@ -48,6 +111,8 @@ class PlainLane:
         self._controls = controls
         cell = [layout.cell_of[name] for name in layout.names]
         self._picked = cell[: layout.plain]
+        self._runs = _side_by_side(self._picked, layout.width)
+        self._tail = [value.encode() for value in layout.tail]
         self._codes = [cell[at] for at in codes]
         self._persons = [(cell[at], None if type_at is None else cell[type_at]) for at, type_at in persons]
         self._good: set[bytes] = set()
@@ -58,51 +123,28 @@ class PlainLane:
         self._operations: dict[bytes, bytes] = {}
         self._days: set[bytes] = set()
         position = {name: at for name, at in layout.position.items() if at < layout.plain}
-        self._keys_of = keys_maker(delivered.kind, delivered.feed.department, position, self._identifies)
+        self._keys_of = keys_maker(
+            delivered.kind, delivered.feed.department, position, self._identifying, delivered.codes.valid
+        )
 
     @classmethod
     def suits(cls, layout: Layout) -> bool:
         """Whether rows of this layout may take it at all."""
         return only_lookups(layout) and layout.plain > 1
 
-    def lines(self, first: int, some: list[bytes]) -> list[bytes | None]:
-        """The COPY line of each line, None for those that must go the long way. first: number of the first."""
-        made: list[bytes | None] = [None] * len(some)
-        at, rows = self._shapely(some)
-        columns = self._columns(rows)
-        leaving = self._leaving(columns) if rows else set()
-        if leaving:
-            at = [place for number, place in enumerate(at) if number not in leaving]
-            rows = [row for number, row in enumerate(rows) if number not in leaving]
-            columns = self._columns(rows)
-        if rows:
-            for place, line in zip(at, self._made([first + place for place in at], columns), strict=True):
-                made[place] = line
+    def lines(self, first: int, block: bytes) -> list[bytes | None]:
+        """The COPY line of each line of a block, None for those that must go the long way. first: number of the first."""
+        grid = _Grid(block, self._delimiter, self._layout.width, self._tail)
+        grid.leave(self._leaving(grid))
+        lines = self._made(first, grid)
+        if len(lines) == grid.count:
+            return list(lines)
+        made: list[bytes | None] = [None] * grid.count
+        for place, line in zip(grid.at.tolist(), lines, strict=True):
+            made[place] = line
         return made
 
-    def _shapely(self, some: list[bytes]) -> tuple[Sequence[int], list[Cells]]:
-        """(which lines, their cells): those with as many cells as headings and nothing that needs a closer look."""
-        delimiter, width = self._delimiter, self._layout.width
-        rows = [line.split(delimiter) for line in some]
-        blank = {b"", *(bytes((byte,)) for byte in {*_MAY_BE_BLANK, delimiter[0]})}
-        odd = _odd(b"\n".join(some), delimiter)
-        if not odd and set(map(len, rows)) == {width} and blank.isdisjoint({line[:1] for line in some}):
-            return range(len(some)), rows
-        at = [
-            place
-            for place, line in enumerate(some)
-            if len(rows[place]) == width and line[:1] not in blank and not (odd and _odd(line, delimiter))
-        ]
-        return at, [rows[place] for place in at]
-
-    def _columns(self, rows: list[Cells]) -> list[Column]:
-        """The columns of some rows, the layout's tail among them."""
-        if not rows:
-            return []
-        tail = ([value.encode()] * len(rows) for value in self._layout.tail)
-        return [*zip(*rows, strict=True), *tail]
-
-    def _leaving(self, columns: list[Column]) -> set[int]:
+    def _leaving(self, grid: _Grid) -> set[int]:
         """Which rows must go the long way for what one of their cells holds."""
         leaving: set[int] = set()
 
@@ -113,14 +155,15 @@ class PlainLane:
         if len(self._good) > CACHE_LIMIT:
             self._good.clear()
             self._identifying.clear()
-        bad = self._not_good(set().union(*(columns[at] for at in self._codes)) - self._good)
+        bad = self._not_good(set().union(*map(grid.column, self._codes)) - self._good)
         for at in self._codes:
-            leave(columns[at], bad)
+            leave(grid.column(at), bad)
         for at, same, meaning in self._lookups:
-            leave(columns[at], {raw for raw in set(columns[at]) - same if not _means_itself(raw, same, meaning)})
+            column = grid.column(at)
+            leave(column, {raw for raw in set(column) - same if not _means_itself(raw, same, meaning)})
         controls = self._controls
         if controls is not None and controls.op_at is not None:
-            column = columns[controls.op_at]
+            column = grid.column(controls.op_at)
             words = set(column)
             if len(self._operations) > CACHE_LIMIT:
                 self._operations.clear()
@@ -128,11 +171,13 @@ class PlainLane:
                 self._operations[raw] = self._learn_operation(raw)
             leave(column, {raw for raw in words if not self._operations[raw]})
         if controls is not None and controls.time_at is not None:
-            column = columns[controls.time_at]
-            for moment in column:
-                if moment[:10] not in self._days:
-                    self._learn_day(moment)
-            if not _clocks(b"\0".join((*column, b""))) or not {moment[:10] for moment in column} <= self._days:
+            column = grid.column(controls.time_at)
+            days = {moment[:10] for moment in column}
+            if not days <= self._days:
+                for moment in column:
+                    if moment[:10] not in self._days:
+                        self._learn_day(moment)
+            if not _clocks(b"\0".join((*column, b""))) or not days <= self._days:
                 leave(
                     column,
                     {moment for moment in column if moment[:10] not in self._days or not _clocks(moment + b"\0")},
@@ -157,35 +202,32 @@ class PlainLane:
                 bad.add(raw)
         return bad
 
-    def _identifies(self, raw: bytes) -> bool:
-        return raw in self._identifying or self._delivered.codes.valid(raw.decode())
-
-    def _made(self, numbers: list[int], columns: list[Column]) -> list[bytes]:
+    def _made(self, first: int, grid: _Grid) -> list[bytes]:
         """The lines of ordinary rows."""
-        count, controls = len(numbers), self._controls
-        picked = [columns[at] for at in self._picked]
-        values = list(zip(*picked, strict=True))
-        data = list(map(b"\t".join, values))
+        count, controls = len(grid.at), self._controls
+        data = self._data(grid)
         marked = [text + b"\0" + b"-" * len(self._persons) for text in data]
         people = [b"\t" * (3 * len(self._persons) - 1)] * count
-        for at in {place for column, _ in self._persons for place in compress(range(count), columns[column])}:
-            people[at], marks = self._protect([column[at] for column in columns])
+        for at in {place for column, _ in self._persons for place in compress(range(count), grid.column(column))}:
+            people[at], marks = self._protect(grid, at)
             marked[at] = data[at] + marks
-        hashed = [sha256(text).digest()[:16] for text in marked]
-        contents = _hexadecimal(hashed)
-        keys = _hexadecimal(self._keys_of(picked, values, contents))
-        sequences = written = [b"%d" % number for number in numbers]
+        contents = _hexadecimal([sha256(text).digest()[:16] for text in marked])
+        keys = _hexadecimal(self._keys_of(lambda at: grid.column(self._picked[at]), contents))
+        sequences = written = [b"%d" % number for number in (grid.at + first).tolist()]
         fields: list[Sequence[bytes]] = []
         if controls is not None:
             if controls.seq_at is not None:
                 sequences = [
                     b"%d" % int(text) if text.isdigit() and len(text) <= 18 else number
-                    for text, number in zip(columns[controls.seq_at], written, strict=True)
+                    for text, number in zip(grid.column(controls.seq_at), written, strict=True)
                 ]
+            operations = self._operations
             fields.append(
-                [b"I"] * count if controls.op_at is None else [self._operations[raw] for raw in columns[controls.op_at]]
+                [b"I"] * count if controls.op_at is None else [operations[raw] for raw in grid.column(controls.op_at)]
             )
-            fields.append([controls.delivered_at] * count if controls.time_at is None else columns[controls.time_at])
+            fields.append(
+                [controls.delivered_at] * count if controls.time_at is None else grid.column(controls.time_at)
+            )
         fields.append([b"\t" * (len(DEFECTS) + len(NOTES) - 1)] * count)
         if self._persons:
             fields.append(people)
@@ -195,6 +237,13 @@ class PlainLane:
                 zip(written, sequences, keys, contents, *fields, [text + b"\n" for text in data], strict=True),
             )
         )
+
+    def _data(self, grid: _Grid) -> Column:
+        """The plain columns of each row, with tabs between them."""
+        runs = [
+            grid.tabbed(first, last) if last < self._layout.width else grid.column(first) for first, last in self._runs
+        ]
+        return runs[0] if len(runs) == 1 else list(map(b"\t".join, zip(*runs, strict=True)))
 
     def _learn_operation(self, raw: bytes) -> bytes:
         """The operation a word stands for, b'' when it is not an ordinary one."""
@@ -210,14 +259,17 @@ class PlainLane:
         if text and self._controls.moment(text, notes) == text and not notes.any() and len(self._days) < CACHE_LIMIT:
             self._days.add(raw[:10])
 
-    def _protect(self, cells: Cells) -> tuple[bytes, bytes]:
-        """cells: with the layout's tail. (the person columns as COPY text, the marks for the content hash)."""
+    def _protect(self, grid: _Grid, at: int) -> tuple[bytes, bytes]:
+        """(a row's person columns as COPY text, the marks for the content hash)."""
         keys = self._delivered.keys
         fields: list[str] = []
         marks = b"\0"
-        for at, type_at in self._persons:
-            if cells[at]:
-                kept = keys.protect(cells[at].decode(), cells[type_at].decode() if type_at is not None else None)
+        for column, type_column in self._persons:
+            number = grid.column(column)[at]
+            if number:
+                kept = keys.protect(
+                    number.decode(), None if type_column is None else grid.column(type_column)[at].decode()
+                )
                 fields += (kept.hash or "", kept.cipher or "", kept.check)
                 marks += b"%c" % kept.mark
             else:
@@ -232,9 +284,15 @@ def _hexadecimal(hashes: list[bytes]) -> list[bytes]:
     return [digits[at : at + 32] for at in range(0, len(digits), 32)]
 
 
-def _odd(line: bytes, delimiter: bytes) -> bool:
-    """Whether a text holds a character that COPY gives a meaning, or NUL."""
-    return b"\\" in line or b"\0" in line or (delimiter != b"\t" and b"\t" in line)
+def _side_by_side(cells: list[int], width: int) -> list[tuple[int, int]]:
+    """(first, last) of each stretch of cells that stand side by side in the file; what is no cell stands alone."""
+    runs: list[tuple[int, int]] = []
+    for cell in cells:
+        if runs and cell < width and cell == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], cell)
+        else:
+            runs.append((cell, cell))
+    return runs
 
 
 def _means_itself(raw: bytes, same: set[bytes], meaning: Meaning) -> bool:

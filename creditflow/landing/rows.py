@@ -116,24 +116,24 @@ class RowWriter:
         assert self._section.pieces is not None
         delimiter = self._section.pieces.delimiter
         tally, width, line = self._delivered.tally, self._layout.width, self._line
-        all_lines = run.lines
-        for start in range(0, len(all_lines), CHUNK_ROWS):
-            some = all_lines[start : start + CHUNK_ROWS]
-            made: list[bytes | None] = [None] * len(some)
-            if self._lane is not None:
-                made = self._lane.lines(run.first + start, some)
-            tally.rows += len(some)
-            for at in [at for at, done in enumerate(made) if done is None] if None in made else ():
-                cells = [cell.decode("utf-8") for cell in some[at].split(delimiter)]
+        if self._lane is None:
+            made: list[bytes | None] = [None] * len(run.lines)
+        else:
+            made = self._lane.lines(run.first, run.block)
+        tally.rows += len(made)
+        if None in made:
+            lines = run.lines
+            for at in [at for at, done in enumerate(made) if done is None]:
+                cells = [cell.decode("utf-8") for cell in lines[at].split(delimiter)]
                 if not any(cell and not cell.isspace() for cell in cells):
                     tally.rows -= 1
                     made[at] = b""
                     continue
-                number = run.first + start + at
+                number = run.first + at
                 made[at] = line(number, cells) if len(cells) == width else self._misfit(number, cells)
-            chunk = b"".join(cast("list[bytes]", made))
-            if chunk:
-                yield chunk
+        chunk = b"".join(cast("list[bytes]", made))
+        if chunk:
+            yield chunk
 
     def _lane_maker(self) -> PlainLane | None:
         if self._section.pieces is None or not PlainLane.suits(self._layout):

@@ -16,6 +16,8 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from creditflow.readers.encoding import VISIBLE, Encoding
 from creditflow.readers.errors import ReadError
 from creditflow.readers.table import ROW_NUMBER, PlainLines, Row, Section, section_of
@@ -89,10 +91,11 @@ class _Lines:
                 if b'"' in line:
                     break
                 some.append(line)
-            block, count = b"".join(some), len(some)
-        else:
-            count = len(self._split()) if b"\r" in block else block.count(b"\n") + (not block.endswith(b"\n"))
-        if not count or heading in block or not _is_utf8(block):
+            block = b"".join(some)
+        if _has_lone_return(block):
+            block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        count = block.count(b"\n") + (not block.endswith(b"\n"))
+        if not block or heading in block or not _is_utf8(block):
             return None
         found = PlainLines(self.number + 1, block)
         self._at += count
@@ -143,6 +146,13 @@ class _Lines:
             f"line {line} is longer than {MAX_LINE} bytes: the file is damaged, export it again",
             row=line,
         )
+
+
+def _has_lone_return(block: bytes) -> bool:
+    """Whether a line of these ends in \\r alone."""
+    signs = np.frombuffer(block, dtype=np.uint8)
+    returns = np.flatnonzero(signs == ord("\r"))
+    return len(returns) > 0 and (block.endswith(b"\r") or bool((signs[returns + 1] != ord("\n")).any()))
 
 
 def _is_utf8(block: bytes) -> bool:

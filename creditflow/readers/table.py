@@ -27,7 +27,8 @@ ROW_NUMBER = "@row"
 
 @dataclass(frozen=True, slots=True)
 class PlainLines:
-    """Lines of a CSV without quotation marks, valid UTF-8. first: number of the first; block: the lines, ends included."""
+    """Lines of a CSV without quotation marks, valid UTF-8. first: number of the first; block: the lines, each but perhaps
+    the last with its end, \\n or \\r\\n."""
 
     first: int
     block: bytes
