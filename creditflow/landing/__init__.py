@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, BinaryIO, cast
 
 from psycopg2 import sql
@@ -48,7 +49,8 @@ def land(settings: Settings, registry: Registry, batch_id: str, *, overrule: boo
     """Land one archived batch; a batch that landed before lands again (its work table is made anew).
 
     overrule: a person released it: control totals and the department's own control file no longer hold it.
-    Raises KeyError (no such batch), ArchiveError, DatabaseUnavailable. State afterwards: landed, held or duplicate.
+    Raises KeyError (no such batch), ArchiveError, DatabaseUnavailable, WorkerLost (a process of ours was killed). State
+    afterwards: landed, held or duplicate.
     """
     rules = keep_rules(settings)
     with transaction(settings, f"land {batch_id}") as conn:
@@ -191,12 +193,12 @@ class _Landing:
         section, merged = answered(sent)
         self._tell_headings(section)
         writer = RowWriter(self._delivered, section)
-        source = _Source(writer.chunks())
         statement = sql.SQL("copy {} ({}) from stdin with (format text, null '', encoding 'UTF8')").format(
             sql.Identifier("work", self._table), sql.SQL(", ").join(map(sql.Identifier, writer.columns))
         )
-        with self._conn.cursor() as cursor:
-            before = self._tally.rows
+        before = self._tally.rows
+        with self._conn.cursor() as cursor, closing(writer.chunks(self._settings.landing_processes)) as chunks:
+            source = _Source(chunks)
             cursor.copy_expert(statement, source, COPY_BYTES)
         if source.failure is not None:
             raise source.failure
@@ -287,17 +289,18 @@ class _Landing:
 
 
 class _Source:
-    """A file for COPY that is fed by chunks; a reading fault ends it and is kept, so that the rows before it stand."""
+    """A file for COPY that is fed by chunks; a fault ends it and is kept, so that the rows before a reading fault stand and
+    every other one is raised as itself."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self.failure: ReadError | None = None
+        self.failure: Exception | None = None
 
     def read(self, size: int = -1) -> bytes:
         """The next chunk, whatever its size (COPY takes any); b'' at the end."""
         try:
             return next(self._chunks, b"")
-        except ReadError as problem:
+        except Exception as problem:  # noqa: BLE001 - raised by whoever copies
             self.failure = problem
             return b""
 

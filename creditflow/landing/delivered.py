@@ -35,6 +35,12 @@ class Tally:
     undecodable: int = 0
     misfits: int = 0
 
+    def add(self, other: Tally) -> None:
+        """Count what another part of the same delivery counted."""
+        self.rows += other.rows
+        self.undecodable += other.undecodable
+        self.misfits += other.misfits
+
 
 class CodeBook:
     """Written forms of identifier codes and which are valid, remembered: the same codes come again and again."""

@@ -13,23 +13,28 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from hashlib import sha256
+from itertools import starmap
 from typing import cast
 
 from creditflow.identity.masking import mask_text
 from creditflow.identity.normal import BLANKS, normal_code
 from creditflow.identity.persons import PersonKeys
 from creditflow.landing.amend import Notes, amendments
-from creditflow.landing.delivered import Controls, Delivered
+from creditflow.landing.delivered import Controls, Delivered, Tally
 from creditflow.landing.keys import key_maker, unreadable_key
 from creditflow.landing.layout import lay_out
 from creditflow.landing.plain import PlainLane
+from creditflow.landing.shared import shared_out
 from creditflow.landing.tables import PERSON_PARTS
-from creditflow.readers import PlainLines, Row, Section
+from creditflow.readers import PlainLines, ReadError, Row, Section
 
 CODE_TYPES = ("uscc", "org_code", "reg_no", "tax_no")
 CHUNK_ROWS = 500
+ALONE_PIECES = 32
+"""How many chunks, or blocks of plain lines, of a section are made before other processes join in: 8 MB of a CSV."""
 _SPECIAL = b"\t\\\n\r\0"
 
 _surrogates = re.compile("[\ud800-\udfff]")
@@ -38,6 +43,9 @@ _surrogates = re.compile("[\ud800-\udfff]")
 LineMaker = Callable[[int, list[str]], bytes]
 """(row number, cells) -> its line"""
 
+_Piece = tuple[int, bytes] | list[Row]
+"""A run of plain lines (number of the first, the lines with their ends), or rows as text"""
+
 
 class RowWriter:
     """Turns the rows of one section into COPY lines (text format, NULL ''). columns: theirs, in order."""
@@ -45,6 +53,7 @@ class RowWriter:
     def __init__(self, delivered: Delivered, section: Section) -> None:
         self._delivered = delivered
         self._section = section
+        self._tally = Tally()
         self._layout = layout = lay_out(delivered.feed, delivered.kind, section)
         position = layout.position
         self._persons = [
@@ -73,67 +82,65 @@ class RowWriter:
             names += [f"{column}_{part}" for part in PERSON_PARTS]
         return [*names, *self._layout.names[: self._layout.plain]]
 
-    def chunks(self) -> Iterator[bytes]:
-        """The section's rows as COPY text, some hundred rows at a time, in their order; no chunk is empty."""
-        if self._section.pieces is None:
-            yield from self._texts(self._section.rows)
-            return
-        for piece in self._together(self._section.pieces):
-            yield from self._plain(piece) if isinstance(piece, PlainLines) else self._texts(piece)
+    def chunks(self, processes: int = 1) -> Generator[bytes]:
+        """The section's rows as COPY text, some hundred rows at a time, in their order; no chunk is empty.
 
-    def _together(self, pieces: Iterable[PlainLines | Row]) -> Iterator[PlainLines | list[Row]]:
-        """Pieces with the single rows between runs gathered."""
+        processes: how many may share the work of a long section. To be closed when it is not consumed.
+        """
+        tally = self._delivered.tally
+        with closing(shared_out(self._made, self._pieces(), processes, alone=ALONE_PIECES)) as made:
+            for chunk, *counts in made:
+                tally.add(Tally(*counts))
+                if chunk:
+                    yield chunk
+
+    def _pieces(self) -> Iterator[_Piece]:
+        """Runs of plain lines and, between them, single rows gathered; rows before a reading fault are not lost."""
         rows: list[Row] = []
-        for piece in pieces:
-            if isinstance(piece, PlainLines):
-                if rows:
+        try:
+            for piece in self._section.rows if self._section.pieces is None else self._section.pieces:
+                if isinstance(piece, PlainLines):
+                    if rows:
+                        yield rows
+                        rows = []
+                    yield piece.first, piece.block
+                    continue
+                rows.append(piece)
+                if len(rows) >= CHUNK_ROWS:
                     yield rows
                     rows = []
-                yield piece
-                continue
-            rows.append(piece)
-            if len(rows) >= CHUNK_ROWS:
+        except ReadError as problem:
+            if rows:
                 yield rows
-                rows = []
+            raise problem
         if rows:
             yield rows
 
-    def _texts(self, rows: Iterable[Row]) -> Iterator[bytes]:
-        """Rows of text, one by one."""
-        line, tally, width = self._line, self._delivered.tally, self._layout.width
-        lines: list[bytes] = []
-        for number, cells in rows:
-            tally.rows += 1
-            lines.append(line(number, cells) if len(cells) == width else self._misfit(number, cells))
-            if len(lines) >= CHUNK_ROWS:
-                yield b"".join(lines)
-                lines.clear()
-        if lines:
-            yield b"".join(lines)
+    def _made(self, piece: _Piece) -> tuple[bytes, int, int, int]:
+        """(the COPY text of a piece, what `Tally` counts of it)."""
+        self._tally = Tally()
+        lines = self._plain(*piece) if isinstance(piece, tuple) else list(starmap(self._text, piece))
+        return b"".join(lines), self._tally.rows, self._tally.undecodable, self._tally.misfits
 
-    def _plain(self, run: PlainLines) -> Iterator[bytes]:
+    def _text(self, number: int, cells: list[str]) -> bytes:
+        """A row of text."""
+        self._tally.rows += 1
+        return self._line(number, cells) if len(cells) == self._layout.width else self._misfit(number, cells)
+
+    def _plain(self, first: int, block: bytes) -> list[bytes]:
         """A run of plain lines: ordinary ones on the short way, the others as text like any row."""
-        assert self._section.pieces is not None
-        delimiter = self._section.pieces.delimiter
-        tally, width, line = self._delivered.tally, self._layout.width, self._line
-        if self._lane is None:
-            made: list[bytes | None] = [None] * len(run.lines)
-        else:
-            made = self._lane.lines(run.first, run.block)
-        tally.rows += len(made)
-        if None in made:
-            lines = run.lines
-            for at in [at for at, done in enumerate(made) if done is None]:
-                cells = [cell.decode("utf-8") for cell in lines[at].split(delimiter)]
-                if not any(cell and not cell.isspace() for cell in cells):
-                    tally.rows -= 1
-                    made[at] = b""
-                    continue
-                number = run.first + at
-                made[at] = line(number, cells) if len(cells) == width else self._misfit(number, cells)
-        chunk = b"".join(cast("list[bytes]", made))
-        if chunk:
-            yield chunk
+        made = self._lane.lines(first, block) if self._lane is not None else [None] * len(block.splitlines())
+        left = made.count(None)
+        self._tally.rows += len(made) - left
+        if left:
+            assert self._section.pieces is not None
+            delimiter = self._section.pieces.delimiter
+            for at, line in enumerate(block.splitlines()):
+                if made[at] is None:
+                    cells = [cell.decode("utf-8") for cell in line.split(delimiter)]
+                    blank = not any(cell and not cell.isspace() for cell in cells)
+                    made[at] = b"" if blank else self._text(first + at, cells)
+        return cast("list[bytes]", made)
 
     def _lane_maker(self) -> PlainLane | None:
         if self._section.pieces is None or not PlainLane.suits(self._layout):
@@ -215,7 +222,7 @@ class RowWriter:
     def _undecodable(self, row: list[str], notes: Notes) -> bytes:
         """Bytes that were no text become U+FFFD, and the row says so."""
         plain = self._layout.plain
-        self._delivered.tally.undecodable += 1
+        self._tally.undecodable += 1
         damaged = [
             name for name, value in zip(self._layout.names, row[:plain], strict=False) if _surrogates.search(value)
         ]
@@ -235,7 +242,7 @@ class RowWriter:
     def _misfit(self, number: int, cells: list[str]) -> bytes:
         """A row with another number of cells than the headings: which value belongs where is not known."""
         delivered, layout = self._delivered, self._layout
-        delivered.tally.misfits += 1
+        self._tally.misfits += 1
         notes = Notes(defect="column_count", detail=f"{len(cells)} / {layout.width}")
         notes.extra["@cells"] = [mask_text(cell[:200]) for cell in cells[:60]]
         content = sha256("\t".join(cells).encode("utf-8", "surrogatepass")).hexdigest()[:32]

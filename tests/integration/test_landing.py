@@ -8,6 +8,8 @@ import errno
 import hashlib
 import io
 import json
+import os
+import signal
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -22,9 +24,12 @@ from creditflow.archive import ArchiveError, manifests, read_manifest, store, ve
 from creditflow.connectors.delivery import Delivery
 from creditflow.ingest import drop, ingest_department
 from creditflow.landing import canonical_columns, ensure_tables, land, work_table
+from creditflow.landing import rows as rows_module
+from creditflow.landing.rows import RowWriter
+from creditflow.landing.shared import WorkerLost
 from creditflow.ops.batches import BatchSummary, next_batch_id, register
 from creditflow.ops.database import connect, transaction
-from creditflow.readers import reason
+from creditflow.readers import delimited, reason
 from creditflow.registry import Registry, load
 from tests.conftest import Warehouse
 
@@ -494,6 +499,52 @@ class TestOnce:
             intake.take(table(permit()), watermark_after={"seq": 7})
         assert intake.warehouse.query("select count(*) from ops.watermark") == [(0,)]
         assert intake.warehouse.query("select state from ops.batch") == [("archived",)]
+
+
+class TestSeveralProcesses:
+    """A large delivery is made into rows by several processes; here everything is large."""
+
+    @pytest.fixture(autouse=True)
+    def _everything_is_large(self, intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(rows_module, "ALONE_PIECES", 1)
+        monkeypatch.setattr(rows_module, "CHUNK_ROWS", 3)
+        monkeypatch.setattr(delimited, "BLOCK", 2_000)
+        intake.settings = replace(intake.settings, landing_processes=2)
+
+    @pytest.mark.parametrize("form", ["csv", "json", "xml", "xlsx"])
+    def test_they_land_what_one_lands(self, intake: Intake, form: str) -> None:
+        rows = [
+            permit(XK_WSH=f"汕许〔2026〕{n}号", XK_NR='"一"' if n % 7 == 3 else "二", XK_ZT=str(n)) for n in range(60)
+        ]
+        shared = intake.drop(_document(form, rows), f"permit.{form}")
+        found = intake.rows(shared)
+        intake.settings = replace(intake.settings, landing_processes=1)
+        assert (shared.state, shared.rows_read, len(found)) == ("landed", 60, 60)
+        assert intake.rows(land(intake.settings, intake.registry, shared.batch_id)) == found
+
+    def test_the_rows_before_a_fault_are_counted(self, intake: Intake) -> None:
+        batch = intake.drop(_document("xml", [permit(XK_NR=str(n)) for n in range(50)])[:-40], "permit.xml")
+        assert (batch.state, batch.rows_read, batch.rows_held) == ("held", 49, 49)
+
+    def test_a_killed_process_fails_the_landing_and_the_next_one_heals_it(
+        self, intake: Intake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        here, made = os.getpid(), RowWriter._made
+
+        def killed(self: RowWriter, piece: Any) -> Any:
+            if os.getpid() != here:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return made(self, piece)
+
+        content = table(*(permit(XK_NR=str(n)) for n in range(60)))
+        with monkeypatch.context() as fault:
+            fault.setattr(RowWriter, "_made", killed)
+            with pytest.raises(WorkerLost, match="SIGKILL"):
+                intake.take(content)
+        [(batch_id, state)] = intake.warehouse.query("select batch_id, state from ops.batch")
+        assert state == "archived"
+        assert intake.warehouse.query("select to_regclass(%s)", (f"work.{work_table(batch_id)}",)) == [(None,)]
+        assert land(intake.settings, intake.registry, batch_id).rows_read == 60
 
 
 class TestRecovery:

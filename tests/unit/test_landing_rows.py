@@ -11,17 +11,18 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from creditflow.identity.codes import USCC_ALPHABET, uscc_ok
 from creditflow.identity.many import uscc_ok_many
 from creditflow.identity.persons import PersonKeys
 from creditflow.landing import plain
+from creditflow.landing import rows as rows_module
 from creditflow.landing.delivered import CodeBook, Delivered, Tally, read_moment
 from creditflow.landing.keys import key_maker, record_key_text
 from creditflow.landing.rows import RowWriter
-from creditflow.readers import read
+from creditflow.readers import delimited, read
 from creditflow.registry import Registry, load
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -71,9 +72,7 @@ def sources() -> Registry:
     return load(Path(__file__).parents[2])
 
 
-def lines_of(
-    content: bytes, *, short: bool, monkeypatch: pytest.MonkeyPatch | None = None
-) -> tuple[bytes, Tally, list[str]]:
+def lines_of(content: bytes, *, short: bool, processes: int = 1) -> tuple[bytes, Tally, list[str]]:
     registry = sources()
     feed = registry.feed("mzj", "permit")
     tally = Tally()
@@ -85,7 +84,7 @@ def lines_of(
     for section in read(io.BytesIO(content), feed, "csv", "utf-8"):
         writer = RowWriter(delivered, section if short else replace(section, pieces=None))
         columns = writer.columns
-        found += b"".join(writer.chunks())
+        found += b"".join(writer.chunks(processes))
     return found, tally, columns
 
 
@@ -117,6 +116,18 @@ def test_the_short_way_says_what_the_long_way_says(rows: list[dict[str, str]], e
     short, long = lines_of(content, short=True), lines_of(content, short=False)
     assert short[0] == long[0]
     assert short[1] == long[1]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(_row, min_size=1, max_size=30), st.integers(0, 2), st.integers(2, 3), st.booleans())
+def test_several_processes_say_what_one_says(
+    monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, str]], alone: int, processes: int, short: bool
+) -> None:
+    monkeypatch.setattr(rows_module, "ALONE_PIECES", alone)
+    monkeypatch.setattr(rows_module, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(delimited, "BLOCK", 400)
+    content = document(rows)
+    assert lines_of(content, short=short, processes=processes) == lines_of(content, short=False)
 
 
 def test_ordinary_rows_do_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,17 @@ def test_the_warehouse_url_of_a_server_never_started_is_a_clear_error(tmp_path: 
         _ = Settings(tmp_path, tmp_path, "memory://").warehouse_url
 
 
+def test_a_large_delivery_may_be_left_to_one_process() -> None:
+    assert load_settings({"CREDITFLOW_LANDING_PROCESSES": "1"}).landing_processes == 1
+    assert 1 <= load_settings({}).landing_processes <= 4
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", "１"])
+def test_a_number_of_processes_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="from 1 to 64"):
+        load_settings({"CREDITFLOW_LANDING_PROCESSES": text})
+
+
 def test_person_keys_are_made_once_and_readable_by_their_owner_only(tmp_path: Path) -> None:
     first = Settings(tmp_path, tmp_path, "memory://").keys()
     again = Settings(tmp_path, tmp_path, "memory://").keys()
