@@ -2,6 +2,8 @@
 # Install locked requirements into a virtual environment: install.sh VENV LOCKFILE
 #
 # uv does it when it can reach the same index as pip; otherwise pip does, slower and with the same hashes.
+# Bytecode is compiled here, once: where PYTHONDONTWRITEBYTECODE is set, as on many build machines, every process would do it again,
+# and importing Great Expectations alone then takes twice as long.
 # The index comes from pip's own configuration of this machine; none is written here.
 set -eu
 venv=$1
@@ -19,7 +21,7 @@ for name in UV_DEFAULT_INDEX UV_INDEX UV_FIND_LINKS SSL_CERT_FILE; do
 done
 
 if [ -x "$venv/bin/uv" ] && "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" \
-    --index-strategy unsafe-best-match --require-hashes -r "$lock"; then
+    --index-strategy unsafe-best-match --compile-bytecode --require-hashes -r "$lock"; then
     exit 0
 fi
 echo "uv could not install $lock; pip does it now" >&2
