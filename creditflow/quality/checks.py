@@ -378,8 +378,8 @@ class ReadableTime(ColumnCheck):
     def sql(self, row: Row) -> str:
         """Null when blank."""
         text = row.text(self.column)
-        day = f"ops.parse_date(regexp_replace({text}, '[ T].*$', ''))"
-        return when_filled(row, self.column, f"{text} ~ {literal(self.pattern)} and {day} is not null")
+        day = f"({row.date(self.column)} is not null or ops.parse_date(regexp_replace({text}, '[ T].*$', '')) is not null)"
+        return when_filled(row, self.column, f"{text} ~ {literal(self.pattern)} and {day}")
 
 
 class DateRange(ColumnCheck):

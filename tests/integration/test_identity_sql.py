@@ -164,3 +164,25 @@ def test_null_stays_null(answer: Callable[[str, list[str]], list[Any]], server: 
             cursor.execute(f"select ops.{name}(null)")
             assert cursor.fetchone() == (None,), name
     conn.close()
+
+
+DAYS = [
+    f"{year}-{month:02}-{day:02}"
+    for year in ("0000", "1900", "2024", "2026")
+    for month in range(14)
+    for day in range(33)
+]
+CLOCKS = [
+    "", " 09:11", "T09:11:05", " 23:59:59", " 24:00", " 09:60", " 09:11:60", " 9:11", " 09-11", "  09:11", " 09:11:5",
+    "09:11", " 09:11:05.1", " ٠٩:11", "T09:1：05", " 09:11:05Z", " 09:11:05+08:00",
+]  # fmt: skip
+
+
+def test_a_date_means_the_same_on_the_short_way(answer: Callable[[str, list[str]], list[Any]]) -> None:
+    texts = [day.replace("-", mark) + clock for day in DAYS for mark in "-/." for clock in ("", " 09:11:05")]
+    texts += [
+        day + clock
+        for day in ("2026-02-28", "2026-02-29", "2024-02-29", "2026/04/31", "2026-1-05", "2026/01-05")
+        for clock in CLOCKS
+    ]
+    assert answer("parse_date", texts) == [normal.parse_date(text) for text in texts]
