@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.p4_gate import hand_written_pass
 from bench.stock import AS_OF, Feed
-from creditflow.landing.tables import PROVENANCE, canonical_columns
+from creditflow.landing.tables import PROVENANCE, canonical_columns, ensure_tables
 from creditflow.ops.database import Connection, connect
 from creditflow.quality.checks import literal
 from creditflow.quality.rulebook import load_rulebook
@@ -22,6 +22,7 @@ from creditflow.registry import Kind, Registry
 from creditflow.settings import Settings
 
 OPEN = 2147483647
+POINTS = {"permit": 1, "rating": 5, "inspection": -2, "penalty": -10, "abnormal_entry": -20, "list_entry": -50}
 Seconds = dict[str, float]
 
 
@@ -43,7 +44,7 @@ class _Limit:
             self._judge(feed, kind)
             self._land(feed, kind)
             self._core(feed, kind)
-        self._subjects([feed.name for feed in feeds])
+        self._subjects(feeds)
 
     def _sql(self, step: str, *statements: str) -> None:
         begun = time.perf_counter()
@@ -63,7 +64,7 @@ class _Limit:
         own = ", ".join(f"{name} {kind_of}" for name, kind_of in PROVENANCE if name in provided)
         self._sql(
             "copy",
-            f"create unlogged table work.hand_{kind.name} ({own.replace(' not null', '')},"
+            f"create unlogged table work.hand_{feed} ({own.replace(' not null', '')},"
             " row_no integer generated always as identity, version_at timestamptz, moment text, defect text,"
             f" defect_detail text, changes jsonb, extra jsonb, {', '.join(f'{name} text' for name in columns)},"
             f" record_key uuid generated always as (md5({key})::uuid) stored,"
@@ -80,26 +81,26 @@ class _Limit:
             begun = time.perf_counter()
             with self._conn.cursor() as cursor:
                 cursor.copy_expert(
-                    f"copy work.hand_{kind.name} ({', '.join(names)}) from stdin with (format csv)", source, 1 << 18
+                    f"copy work.hand_{feed} ({', '.join(names)}) from stdin with (format csv)", source, 1 << 18
                 )
             self.seconds["copy"] += time.perf_counter() - begun
 
     def _judge(self, feed: Feed, kind: Kind) -> None:
-        work = f"work.hand_{kind.name}"
+        work = f"work.hand_{feed}"
         self._sql("verdicts", f"analyze {work}")
         before, select, _ = hand_written_pass(
             self._registry, self._book, kind.name, feed.department, work, AS_OF.isoformat()
         )
         self._sql("duplicate keys", *before)
-        self._sql("verdicts", f"create unlogged table work.hand_verdict_{kind.name} as {select}")
+        self._sql("verdicts", f"create unlogged table work.hand_verdict_{feed} as {select}")
 
     def _land(self, feed: Feed, kind: Kind) -> None:
         rules = self._book.rules(kind.name, feed.department)
         rejecting = ", ".join(literal(rule.rule_id) for rule in rules if rule.severity == "reject")
         self._sql(
             "landing",
-            f"create table landing.hand_{kind.name} as select w.*, v.broken as flags from work.hand_{kind.name} w"
-            f" join work.hand_verdict_{kind.name} v using (row_no) where not v.broken && array[{rejecting}]::text[]",
+            f"create table landing.hand_{feed} as select w.*, v.broken as flags from work.hand_{feed} w"
+            f" join work.hand_verdict_{feed} v using (row_no) where not v.broken && array[{rejecting}]::text[]",
         )
 
     def _core(self, feed: Feed, kind: Kind) -> None:
@@ -112,24 +113,21 @@ class _Limit:
         decided = kind.decisive_date or "row_no"
         self._sql(
             "core",
-            f"create table core.hand_{kind.name} as select distinct on (record_key) record_key, content_hash, row_no,"
-            f" moment, flags, 1 as known_from, {OPEN} as known_to, {typed} from landing.hand_{kind.name}"
+            f"create table core.hand_{feed} as select distinct on (record_key) record_key, content_hash, row_no,"
+            f" moment, flags, 1 as known_from, {OPEN} as known_to, {typed} from landing.hand_{feed}"
             " order by record_key, moment desc",
         )
         self._sql(
             "indexes",
-            f"create unique index on core.hand_{kind.name} (record_key) where known_to = {OPEN}",
-            f"create index on core.hand_{kind.name} ({subject}, {decided}) where known_to = {OPEN}",
+            f"create unique index on core.hand_{feed} (record_key) where known_to = {OPEN}",
+            f"create index on core.hand_{feed} ({subject}, {decided}) where known_to = {OPEN}",
         )
 
-    def _subjects(self, kinds: list[str]) -> None:
-        def of(kind: str) -> tuple[str, str]:
-            party = self._registry.kinds[kind].counterparty
-            return party["uscc"], party["name"]
-
+    def _subjects(self, feeds: list[Feed]) -> None:
+        parties = {feed: self._registry.kinds[feed.name].counterparty for feed in feeds}
         rows = " union all ".join(
-            f"select {of(kind)[0]} as uscc, {of(kind)[1]} as name from core.hand_{kind} where {of(kind)[0]} is not null"
-            for kind in kinds
+            f"select {party['uscc']} as uscc, {party['name']} as name from core.hand_{feed} where {party['uscc']} is not null"
+            for feed, party in parties.items()
         )
         self._sql(
             "subjects",
@@ -137,15 +135,16 @@ class _Limit:
             "create unique index on core.hand_subject (uscc)",
         )
         lines = " union all ".join(
-            f"select {of(kind)[0]} as uscc, {points} as points from core.hand_{kind}"
-            for kind, points in (("permit", 1), ("penalty", -10), ("abnormal_entry", -20), ("list_entry", -50))
+            f"select {party['uscc']} as uscc, {POINTS[feed.name]} as points from core.hand_{feed}"
+            for feed, party in parties.items()
+            if feed.name in POINTS
         )
         self._sql(
             "scores",
             "create table core.hand_score as select s.uscc, greatest(0, 700 + sum(l.points)) as score"
             f" from core.hand_subject s join ({lines}) l using (uscc) group by 1",
         )
-        self._sql("analyze", *(f"analyze core.hand_{name}" for name in (*kinds, "subject", "score")))
+        self._sql("analyze", *(f"analyze core.hand_{name}" for name in (*feeds, "subject", "score")))
 
 
 def _column(kind: Kind, target: str | None) -> str:
@@ -165,6 +164,7 @@ def run(settings: Settings, registry: Registry, feeds: list[Feed]) -> Seconds:
     try:
         with conn.cursor() as cursor:
             cursor.execute("set client_encoding to 'UTF8'")
+        ensure_tables(conn, registry)  # rules that look at other kinds look there
         limit.run(feeds)
     finally:
         with conn.cursor() as cursor:

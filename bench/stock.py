@@ -29,20 +29,26 @@ from sandbox.bulk import write_csv
 AS_OF, NIGHT = dt.date(2026, 11, 20), dt.date(2026, 11, 23)
 YEARS = 5
 MIX = (
-    ("sjgj", "registration", 0.04),
-    ("wlj", "permit", 0.83),
-    ("wlj", "penalty", 0.10),
-    ("sjgj", "abnormal_entry", 0.02),
+    ("sjgj", "registration", 0.10),
+    ("zsj", "approval_case", 0.30),
+    ("swj", "rating", 0.14),
+    ("sjgj", "permit", 0.22),
+    ("gaj", "permit", 0.10),
+    ("gaj", "penalty", 0.07),
+    ("sjgj", "inspection", 0.03),
+    ("swj", "abnormal_entry", 0.03),
     ("x_court", "list_entry", 0.01),
 )
-"""(department, feed, its share of the rows), in the order in which they are dropped."""
-DELTA = (("permit", 0.85), ("penalty", 0.15))
-"""What changes in a night, and in which shares."""
+"""(department, feed, its share of the rows), in the order in which they are dropped: the feeds that bring most rows a year,
+rounded from their yearly volumes."""
+DELTA = (("sjgj", "permit", 0.7), ("gaj", "penalty", 0.3))
+"""What changes in a night: (department, feed, its share)."""
 NEW = 0.3
 """Share of the night's rows that are new records; the others are new versions of known ones."""
 
 _CHUNK = 1 << 24
-_MARKS = ("/", "-", "年", "〕", ")", "第")
+_DATED = ("{}/", "{}-", "{}年", "{}〕", "{})", "{}第", ",{},", "4405{}", "TAX_FEE{}")
+"""How years stand in the files: in dates, in document numbers, as a year of their own."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,9 @@ class Feed:
     department: str
     name: str
     files: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        return f"{self.department}_{self.name}"
 
 
 @dataclass
@@ -80,7 +89,9 @@ def _earlier(newest: Path, folder: Path, years: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / newest.name
     known = [
-        (f"{year}{mark}".encode(), f"{year - years}{mark}".encode()) for year in range(2000, 2040) for mark in _MARKS
+        (form.format(year).encode(), form.format(year - years).encode())
+        for year in range(2000, 2040)
+        for form in _DATED
     ]
     with newest.open("rb") as source, path.open("wb") as out:
         out.write(source.readline())
@@ -96,16 +107,16 @@ def night_of_changes(feeds: list[Feed], folder: Path, rows: int) -> list[Feed]:
     """What a night brings to that stock: `rows` records, NEW of them unknown so far, the others spread over all years."""
     folder.mkdir(parents=True, exist_ok=True)
     made = []
-    for kind, share in DELTA:
-        feed = next(item for item in feeds if item.name == kind)
-        path = folder / f"{feed.department.upper()}_{kind.upper()}_{NIGHT:%Y%m%d}173000_001.csv"
+    for department, kind, share in DELTA:
+        feed = next(item for item in feeds if (item.department, item.name) == (department, kind))
+        path = folder / f"{department.upper()}_{kind.upper()}_{NIGHT:%Y%m%d}173000_001.csv"
         wanted = round(rows * share)
         fresh = round(wanted * NEW)
         with path.open("w", encoding="utf-8", newline="") as out:
             writer = csv.writer(out, lineterminator="\r\n")
             heads = next(_rows(feed.files[-1]))
             number, content = (
-                next(at for at, head in enumerate(heads) if head.endswith(end)) for end in ("_WSH", "_NR")
+                next(at for at, head in enumerate(heads) if head.endswith(end)) for end in ("_wsh", "_nr")
             )
             writer.writerow(heads)
             for at, row in enumerate(_spread(feed.files, wanted)):
@@ -114,7 +125,7 @@ def night_of_changes(feeds: list[Feed], folder: Path, rows: int) -> list[Feed]:
                 row[content] += "（变更）"
                 row[-2:] = ["I" if at < fresh else "U", f"{NIGHT} 09:00:00"]
                 writer.writerow(row)
-        made.append(Feed(feed.department, kind, (path,)))
+        made.append(Feed(department, kind, (path,)))
     return made
 
 
