@@ -14,6 +14,7 @@ import csv
 import datetime as dt
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -47,8 +48,8 @@ NEW = 0.3
 """Share of the night's rows that are new records; the others are new versions of known ones."""
 
 _CHUNK = 1 << 24
-_DATED = ("{}/", "{}-", "{}年", "{}〕", "{})", "{}第", ",{},", "4405{}", "TAX_FEE{}")
-"""How years stand in the files: in dates, in document numbers, as a year of their own."""
+_YEAR = re.compile("(?<=4405|_FEE)20[0-4][0-9]|(?<![0-9A-Z])20[0-4][0-9](?=/|-|年|〕|\\)|第|,)".encode())
+"""How years stand in the files: in the numbers of cases and ratings, in dates and document numbers, as a year of their own."""
 
 
 @dataclass(frozen=True)
@@ -88,18 +89,11 @@ def _earlier(newest: Path, folder: Path, years: int) -> Path:
     """The file of `years` years before."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / newest.name
-    known = [
-        (form.format(year).encode(), form.format(year - years).encode())
-        for year in range(2000, 2040)
-        for form in _DATED
-    ]
+    then = {f"{year}".encode(): f"{year - years}".encode() for year in range(2000, 2050)}
     with newest.open("rb") as source, path.open("wb") as out:
         out.write(source.readline())
         while lines := source.readlines(_CHUNK):
-            block = b"".join(lines)
-            for now, then in known:
-                block = block.replace(now, then)
-            out.write(block)
+            out.write(_YEAR.sub(lambda found: then[found[0]], b"".join(lines)))
     return path
 
 
