@@ -67,3 +67,46 @@ def _counts(settings: Settings) -> dict[str, int]:
 
 def _tell(what: str) -> None:
     print(f"  {what} ...", file=sys.stderr, flush=True)
+
+
+def run(rows: int = 10_000_000) -> dict[str, Any]:
+    """P5, P6, P7 and P9 on `rows` records, and on a tenth of them what P6 is compared with."""
+    small, large = measure(rows // 10, with_limit=True), measure(rows, with_limit=True)
+    limit_seconds = round(sum(large["limit"].values()), 1)
+    seconds, night = large["backfill"]["seconds"], large["night"]["seconds"]
+    steps = ", ".join(f"{name} {taken} s" for name, taken in large["backfill"]["steps"].items())
+    asked = large["questions"]
+    peak = large["backfill"]["peak_mb"]
+    return {
+        "P5": {
+            "ratio": round(seconds / limit_seconds, 2),
+            "points": [small, large],
+            "text": f"{seconds / limit_seconds:.2f}x ({seconds:,} s: {steps}; limit {limit_seconds:,} s; {rows:,} rows,"
+            f" {large['counts']['rejected']:,} refused, {large['counts']['subjects']:,} subjects)",
+        },
+        "P6": {
+            "seconds": night,
+            "ratio": round(night / small["night"]["seconds"], 2),
+            "text": f"{night} s on {rows:,} rows; {night / small['night']['seconds']:.2f}x of the {small['night']['seconds']} s"
+            f" on {rows // 10:,}",
+        },
+        "P7": {
+            "peak_mb": peak,
+            "peak_mb_small": small["backfill"]["peak_mb"],
+            "text": f"{max(peak.values())} MB ({', '.join(f'{name} {mb}' for name, mb in peak.items())}; on a tenth of the"
+            f" rows {max(small['backfill']['peak_mb'].values())})",
+        },
+        "P9": {
+            "questions": asked,
+            "text": "; ".join(
+                f"{item['what']} {item['p95_ms']} ms (median {item['median_ms']}, {item['rows']:,} rows)"
+                for item in asked.values()
+            ),
+        },
+    }
+
+
+def growth(rows: int = 10_000_000) -> dict[str, Any]:
+    """The points between and below those of `run`, for the curves: a hundredth and three tenths of its rows."""
+    points = [measure(share, with_limit=False) for share in (rows // 100, rows * 3 // 10)]
+    return {"points": points, "text": " and ".join(f"{point['rows']:,} rows" for point in points)}

@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from bench.growth import draw
 from bench.matching import table as by_rule
 from bench.realdata import table as by_identifier
 from bench.truth import table as by_fault
@@ -39,7 +40,19 @@ BUDGETS = {
     "TRUTH": ("verdicts against the sandbox's ledger, scale 0.05", "all caught, 0 refused", "the same"),
     "MATCHING": ("links to subjects against the sandbox's ledger, scale 0.05", "all right, all found", "the same"),
     "REALDATA": ("published files: rows with an identifier linked by it", "all", "all"),
+    "P5": ("backfill of 5 years, 10 million rows, ratio to the hand-written limit", "<= 3x", "<= 1.6x"),
+    "P6": (
+        "a night of 10,000 changes on 10 million rows: gate, build, publish; ratio to 1 million",
+        "<= 120 s; <= 1.3x",
+        "<= 60 s; <= 1.1x",
+    ),
+    "P7": ("peak memory of any process of ours during P5", "<= 1 GB, flat", "<= 400 MB"),
     "P8": ("a full night with small deltas under the real scheduler", "<= 300 s", "<= 180 s"),
+    "P9": (
+        "analysts' questions at 10 million rows, p95, warm: report / list on a day / quality by month",
+        "<= 100 / 500 / 1000 ms",
+        "<= 20 / 200 / 300 ms",
+    ),
     "P10": ("`make run` on a fresh clone, packages cached", "<= 420 s", "<= 240 s"),
 }
 
@@ -75,6 +88,8 @@ def keep(run: dict[str, Any]) -> None:
     history.append(run)
     RESULTS.write_text(json.dumps(history, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     TABLE.write_text(table(history), encoding="utf-8")
+    if {"P5", "GROWTH"} & set(run["lines"]):
+        draw(history)
     if "TRUTH" in run["lines"]:
         FAULTS.write_text(faults(run), encoding="utf-8")
     if {"MATCHING", "REALDATA"} & set(run["lines"]):
@@ -172,5 +187,6 @@ def table(history: list[dict[str, Any]]) -> str:
         "Machines are shared and noisy: where a ratio stands, both sides ran in the same run.\n\n"
         "| line | what | budget | aim | measured | when, revision, machine |\n|---|---|---|---|---|---|\n"
         + "\n".join(rows)
-        + "\n"
+        + "\n\n## How it grows\n\n![seconds of a backfill and milliseconds of a question by rows](growth.svg)\n\n"
+        "![seconds of a night by the rows it stands on](night.svg)\n"
     )
