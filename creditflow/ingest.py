@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,9 +139,17 @@ def _where(problem: Exception) -> str:
 
 
 def drop(
-    settings: Settings, registry: Registry, code: str, feed: str, paths: Sequence[Path], as_of: dt.date
+    settings: Settings,
+    registry: Registry,
+    code: str,
+    feed: str,
+    paths: Sequence[Path],
+    as_of: dt.date,
+    tell: Callable[[Path], object] = lambda _: None,
 ) -> list[BatchSummary]:
     """Archive and land files that a person hands in; the same road as the rest, one batch a file.
+
+    tell: called with each file that has landed.
 
     Raises KeyError, ArchiveError, DatabaseUnavailable, and OSError for a file that cannot be opened.
     """
@@ -156,6 +164,7 @@ def drop(
                 with path.open("rb") as stream:
                     delivery = Delivery(file=path.name, stream=stream, by_hand=True)
                     batches.append(_take(settings, registry, conn, department, declared, delivery, as_of))
+                tell(path)
     finally:
         conn.close()
     journal.keep(settings)

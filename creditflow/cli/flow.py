@@ -17,6 +17,7 @@ from creditflow.cli.output import (
     feed_exists,
     installation,
     known_departments,
+    progress,
     show_json,
     tell_difference,
     warehouse,
@@ -65,7 +66,17 @@ def drop(department: str, feed: str, files: tuple[Path, ...], as_of: dt.date | N
     from creditflow.ingest import drop as deliver
 
     day = business_date(settings, as_of)
-    done = deliver(settings, registry, department, feed, list(files), day)
+    with progress(counted=False) as shown:
+        line = shown.add_task(f"{department} {feed}", total=sum(path.stat().st_size for path in files))
+        done = deliver(
+            settings,
+            registry,
+            department,
+            feed,
+            list(files),
+            day,
+            lambda path: shown.update(line, advance=path.stat().st_size, description=path.name),
+        )
     batch_ids = [batch.batch_id for batch in done]
     if judge:
         from creditflow.quality import gate as judge_batches
@@ -91,10 +102,16 @@ def gate(context: click.Context, as_json: bool) -> int:
     from creditflow.quality import gate as judge_batches
 
     with transaction(settings, "waiting batches") as conn, conn.cursor() as cursor:
-        cursor.execute("select batch_id from ops.batch where state in ('archived', 'landed') order by 1")
-        batch_ids = [row[0] for row in cursor.fetchall()]
-    judge_batches(settings, registry)
-    return answer_batches(settings, batch_ids, as_json)
+        cursor.execute("select batch_id, rows_read from ops.batch where state in ('archived', 'landed') order by 1")
+        rows = dict(cursor.fetchall())
+    with progress(counted=False) as shown:
+        line = shown.add_task("gate", total=sum(rows.values()))
+        judge_batches(
+            settings,
+            registry,
+            tell=lambda batch_id: shown.update(line, advance=rows.get(batch_id, 0), description=batch_id),
+        )
+    return answer_batches(settings, list(rows), as_json)
 
 
 @click.command()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import getpass
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -16,43 +14,14 @@ from creditflow.cli.output import (
     feed_exists,
     installation,
     known_departments,
+    progress,
     show_json,
     tell_difference,
     warehouse,
 )
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from creditflow.ops.journal import Entry
-
-
-@contextmanager
-def _progress(*, counted: bool) -> Iterator[Progress]:
-    """A line on standard error: what is done, how much of it, since when and how long it may take by its speed so far.
-
-    counted: how many of how many; else per cent.
-    """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn() if counted else TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=600) as shown:
-        yield shown
 
 
 @click.command()
@@ -67,7 +36,7 @@ def rebuild(as_json: bool) -> int:
 
     from creditflow.rebuild import rebuild as make_again
 
-    with _progress(counted=True) as shown:
+    with progress(counted=True) as shown:
         line = shown.add_task("rebuild", total=None)
 
         def tell(done: int, entries: int, entry: Entry) -> None:
@@ -131,7 +100,7 @@ def replay(
     from creditflow.replay import accept as publish_it
     from creditflow.replay import propose
 
-    with _progress(counted=False) as shown:
+    with progress(counted=False) as shown:
         line = shown.add_task("replay", total=None)
         found = propose(
             settings,

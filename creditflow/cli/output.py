@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
     from creditflow.registry import Registry
     from creditflow.settings import Settings
@@ -42,6 +44,34 @@ DAY = _Day()
 def as_of_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The --as-of option with this help text."""
     return click.option("--as-of", type=DAY, help=text)
+
+
+@contextmanager
+def progress(*, counted: bool) -> Iterator[Progress]:
+    """A line on standard error: what is done, how much of it, since when and how long it may take by its speed so far.
+
+    counted: how many of how many; else per cent.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn() if counted else TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=600) as shown:
+        yield shown
 
 
 def installation() -> Settings:
