@@ -13,7 +13,6 @@ from __future__ import annotations
 import codecs
 import io
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from creditflow.readers.errors import ReadError
 
@@ -65,11 +64,6 @@ def choose_encoding(stream: io.BufferedReader, declared: str | None) -> Encoding
     if codec == "gb18030" and foreign and bad_utf8 == 0:
         raise _contradiction("gb18030", "utf-8")
     return Encoding(codec)
-
-
-def decoded(stream: BinaryIO, encoding: Encoding) -> io.TextIOWrapper:
-    """The stream as text, line ends as they are, undecodable bytes as lone surrogates."""
-    return io.TextIOWrapper(stream, encoding.codec, errors=VISIBLE, newline="")
 
 
 VISIBLE = "creditflow.visible"

@@ -15,8 +15,11 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from string import ascii_letters, ascii_uppercase, digits
 from typing import Any, BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError
 
 from creditflow.readers.errors import ReadError
@@ -31,7 +34,19 @@ _OTHER_FORMATS = {"content.xml", "xl/workbook.bin"}
 """Members of workbooks of other formats (ODS, XLSB), which the reader would open as well."""
 _OVERLAP = 32
 _address = re.compile(rb"\br\s*=\s*[\"']([A-Z]{0,3})([0-9]{1,9})[\"']").findall
-"""Addresses of cells (XFD1048576) and of rows (1048576), wherever one is cut off at a chunk's end."""
+"""Addresses of cells (XFD1048576) and of rows (1048576), wherever one is cut off at a chunk's end. `_extent` finds the same
+ones without a tuple for every cell, where no blank stands beside an equals sign."""
+
+
+def _among(characters: str) -> NDArray[np.bool_]:
+    """By byte: whether it is one of these."""
+    found = np.zeros(256, dtype=bool)
+    found[np.frombuffer(characters.encode(), dtype=np.uint8)] = True
+    return found
+
+
+_BLANK, _QUOTE, _LETTER, _DIGIT = map(_among, (" \t\n\r\f\v", "\"'", ascii_uppercase, digits))
+_WORD = _among(ascii_letters + digits + "_")
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
@@ -106,19 +121,45 @@ def _guard_zip(content: bytes) -> None:
 
 def _guard_member(content: bytes, member: zipfile.ZipInfo) -> None:
     """Unpack one member into nothing, stopping at the limits of bytes and of cells."""
-    total, before, rows = 0, b"", 0
-    columns: set[bytes] = set()
+    total, before, rows, columns = 0, b"", 0, 1
     for chunk in _unpacked(content, member):
         total += len(chunk)
         if total > MAX_UNCOMPRESSED:
             raise _too_large()
         text = before + chunk
         before = text[-_OVERLAP:]
-        found = _address(text)
-        columns.update(column for column, _ in found)
-        rows = max(rows, max((int(row) for _, row in found), default=0))
-    if rows * max(map(_column_number, columns), default=0) > MAX_CELLS:
+        last_row, last_column = _extent(text)
+        rows, columns = max(rows, last_row), max(columns, last_column)
+    if rows * columns > MAX_CELLS:
         raise _too_large()
+
+
+def _extent(text: bytes) -> tuple[int, int]:
+    """(highest row, highest column) among the addresses in a text; (0, 1) when it holds none."""
+    signs = np.frombuffer(text + b"\0" * _OVERLAP, dtype=np.uint8)
+    equals = np.flatnonzero(signs == ord("="))
+    if (_BLANK[signs[equals - 1]] | _BLANK[signs[equals + 1]]).any():
+        found = _address(text)
+        return max((int(row) for _, row in found), default=0), max(
+            (_column_number(name) for name, _ in found), default=1
+        )
+    places = equals[(signs[equals - 1] == ord("r")) & _QUOTE[signs[equals + 1]] & ~_WORD[signs[equals - 2]]] + 2
+    rows, columns = np.zeros((2, len(places)), dtype=np.int64)
+    at = places.copy()
+    reading = np.ones(len(places), dtype=bool)
+    for _ in range(3):
+        value = signs[at]
+        reading &= _LETTER[value]
+        columns = np.where(reading, columns * 26 + value - ord("@"), columns)
+        at += reading
+    number, reading = at.copy(), np.ones(len(places), dtype=bool)
+    for _ in range(9):
+        value = signs[at]
+        reading &= _DIGIT[value]
+        rows = np.where(reading, rows * 10 + value - ord("0"), rows)
+        at += reading
+    whole = (at > number) & _QUOTE[signs[at]]
+    return int(rows[whole].max(initial=0)), int(columns[whole].max(initial=1))
 
 
 def _unpacked(content: bytes, member: zipfile.ZipInfo) -> Iterator[bytes]:

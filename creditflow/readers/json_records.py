@@ -1,27 +1,30 @@
 """JSON: records under a declared path, a top-level list, or one object per line; streamed, exact about where it breaks.
 
 Promises
-- Memory holds one buffer and one record. Numbers keep the digits they were written with; true, false and null become
+- Memory holds one buffer and the records in it. Numbers keep the digits they were written with; true, false and null become
   'true', 'false' and blank; lists and objects inside a record stay JSON text.
 - Broken JSON is an error that names the line of the file; the records before it have been yielded.
 """
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from creditflow.readers.encoding import Encoding, decoded
+from creditflow.readers.encoding import VISIBLE, Encoding
 from creditflow.readers.errors import ReadError
 from creditflow.readers.records import Record, sections_of
 from creditflow.readers.table import ROW_NUMBER, Section
 from creditflow.registry import Feed
 
-CHUNK = 1 << 18
+CHUNK = 1 << 16
 MAX_RECORD = 16_000_000
+MISSED_BATCHES = 3
+"""After so many wrong guesses where a record ends (a list of objects is its last value) no more are made."""
 
 _space = re.compile(r"[ \t\n\r]*")
 
@@ -35,18 +38,20 @@ _decode = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_no_co
 
 def read_json(stream: io.BufferedReader, feed: Feed, encoding: Encoding) -> Iterator[Section]:
     """Sections of a JSON document. Raises ReadError 'json_broken' with the line, or 'records_not_found'."""
-    return sections_of(_records(_Text(decoded(stream, encoding)), feed), feed)
+    return sections_of(_records(_Text(stream, encoding), feed), feed)
 
 
 class _Text:
     """A window on the document that grows while a value needs it and forgets what was read."""
 
-    def __init__(self, source: io.TextIOWrapper) -> None:
-        self._source = source
+    def __init__(self, stream: io.BufferedReader, encoding: Encoding) -> None:
+        self._stream = stream
+        self._text_of = codecs.getincrementaldecoder(encoding.codec)(VISIBLE).decode
         self._buffer = ""
         self._at = 0
         self._lines_before = 0
         self._ended = False
+        self._batches_missed = 0
 
     def _more(self) -> bool:
         """Read on; False at the end. Forgets the part that was consumed."""
@@ -56,12 +61,11 @@ class _Text:
             self._lines_before += self._buffer.count("\n", 0, self._at)
             self._buffer = self._buffer[self._at :]
             self._at = 0
-        chunk = self._source.read(max(CHUNK, len(self._buffer)))
-        if not chunk:
-            self._ended = True
-            return False
-        self._buffer += chunk
-        return True
+        chunk = self._stream.read(max(CHUNK, len(self._buffer)))
+        self._ended = not chunk
+        text = self._text_of(chunk, self._ended)
+        self._buffer += text
+        return bool(text) or not self._ended
 
     def peek(self) -> str:
         """The next character that is no white space, not consumed; '' at the end."""
@@ -78,6 +82,23 @@ class _Text:
         if self.peek() not in expected or not self.peek():
             raise self.broken(f"应为 {expected}", f"expected one of {expected}")
         self._at += 1
+
+    def batch(self) -> list[Any]:
+        """Consume the values of a list that lie whole in the window, up to the last that ends like an object before a
+        comma; none where that guess does not hold: then they are to be taken one by one."""
+        end = self._buffer.rfind("},", self._at) + 1
+        if end == 0 or self._batches_missed >= MISSED_BATCHES:
+            return []
+        text = f"[{self._buffer[self._at : end]}]"
+        try:
+            values, length = _decode(text)
+        except (ValueError, RecursionError):
+            length = 0
+        if length != len(text):
+            self._batches_missed += 1
+            return []
+        self._at = end
+        return list(values)
 
     def value(self) -> Any:
         """Consume one value."""
@@ -162,7 +183,7 @@ def _elements(text: _Text, tails: list[tuple[str, ...]]) -> Iterator[Any]:
         elif deep and text.peek() in "{[":
             yield from _member(text, deep)
         else:
-            yield text.value()
+            yield from text.batch() or [text.value()]
         if text.peek() == "]":
             text.take("]")
             return

@@ -73,21 +73,19 @@ def _then(first: list[Record], rest: Iterator[Record], failure: ReadError | None
 def _rows(
     stream: Iterator[Record], cells: tuple[str, ...], names: dict[str, int], waiting: list[Record]
 ) -> Iterator[Row]:
-    width = len(cells)
+    width, in_order = len(cells), list(cells)
     if waiting:
         number, record = waiting.pop()
         yield number, _texts([record.get(name, "") for name in cells])
     for item in stream:
         number, record = item
-        try:
-            row = list(map(record.__getitem__, cells)) if len(record) == width else None
-        except KeyError:
-            row = None
-        if row is None:
-            if not record.keys() <= names.keys():
-                waiting.append(item)
-                return
+        if len(record) == width and [*record] == in_order:
+            row = [*record.values()]
+        elif record.keys() <= names.keys():
             row = [record.get(name, "") for name in cells]
+        else:
+            waiting.append(item)
+            return
         row = _texts(row)
         if any(row):
             yield number, row
