@@ -33,7 +33,7 @@ from creditflow.readers import PlainLines, ReadError, Row, Section
 
 CODE_TYPES = ("uscc", "org_code", "reg_no", "tax_no")
 CHUNK_ROWS = 500
-ALONE_PIECES = 32
+ALONE_PIECES = 16
 """How many chunks, or blocks of plain lines, of a section are made before other processes join in: 8 MB of a CSV."""
 _SPECIAL = b"\t\\\n\r\0"
 

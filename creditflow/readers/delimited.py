@@ -23,7 +23,7 @@ from creditflow.readers.errors import ReadError
 from creditflow.readers.table import ROW_NUMBER, PlainLines, Row, Section, section_of
 from creditflow.registry import Feed
 
-BLOCK = 1 << 18
+BLOCK = 1 << 19
 MAX_LINE = 16_000_000
 MAX_FIELD = 1_000_000
 _FIRST_LINES = 200
