@@ -11,16 +11,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
+from types import ModuleType
+from unittest.mock import patch
 
 from creditflow.identity.codes import resident_id_check, uscc_ok
 from creditflow.identity.masking import holds_personal_number, mask_text
 from creditflow.identity.normal import normal_code
-from creditflow.readers import ReadError, detect_format, read
+from creditflow.readers import ReadError, Row, detect_format, json_records, read, xml_records
 from creditflow.registry import Feed, load
 
 PROJECT = Path(__file__).resolve().parents[2]
 CORPUS = PROJECT / "tests" / "data" / "fuzz"
 HOSTILE = PROJECT / "tests" / "data" / "hostile"
+AT_ONCE: dict[str, tuple[ModuleType, str]] = {
+    "json": (json_records, "MISSED_BATCHES"),
+    "xml": (xml_records, "MOST_PATTERNS"),
+}
+"""Readers that read records alike at once, and what forbids it when it is 0."""
 READERS = ("csv", "json", "xml", "xlsx", "html")
 
 
@@ -32,10 +39,25 @@ def _feed() -> Feed:
 def _reader(form: str, content: bytes) -> None:
     with suppress(ReadError):
         detect_format(f"delivery.{form}", content[:4096], _feed().formats)
-    with suppress(ReadError):
+    whole = _told(form, content)
+    assert all(isinstance(cell, str) for _, cells in whole[0] for cell in cells), "a cell is text"
+    if form in AT_ONCE:
+        module, limit = AT_ONCE[form]
+        with patch.object(module, "CHUNK", 200):
+            at_once = _told(form, content)
+            with patch.object(module, limit, 0):
+                assert at_once == _told(form, content), "records read at once are those read one by one"
+
+
+def _told(form: str, content: bytes) -> tuple[list[Row], str | None]:
+    """(the rows of a delivery, the code of what ended it)."""
+    rows: list[Row] = []
+    try:
         for section in read(io.BytesIO(content), _feed(), form, "utf-8"):
-            for _, cells in section.rows:
-                assert all(isinstance(cell, str) for cell in cells), "a cell is text"
+            rows.extend(section.rows)
+    except ReadError as problem:
+        return rows, problem.code
+    return rows, None
 
 
 def _identity(content: bytes) -> None:
