@@ -3,7 +3,7 @@
     make test-compose                 needs a container engine with compose 2.24 or newer; brings everything up under the
     make test-compose ARGS=--keep     project name creditflow-test, on ports of its own, and removes it afterwards
 
-What it sees: every service healthy; the report site closed without a login and open with one; Airflow's roles; a department
+What it sees: every service healthy; the report site closed without a login and open with one, over TLS too; Airflow's roles; a department
 that exchanges through MySQL's protocol; a night shared by two Celery workers of which one is killed in the middle of a
 department; every row that the departments delivered accounted for; the killed worker's department run again; the restart of
 everything with its data. Exit status 0 and a last line `passed`, or the first thing that was not so.
@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import datetime as dt
 import io
 import json
 import re
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -23,19 +25,25 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 PROJECT = Path(__file__).resolve().parents[2]
 NAME = "creditflow-test"
-SITE, AIRFLOW = "127.0.0.1:18181", "127.0.0.1:18180"
+SITE, AIRFLOW, TLS = "127.0.0.1:18181", "127.0.0.1:18180", "127.0.0.1:18443"
 AS_OF = "2026-11-20"
 ON_MYSQL = "zsj"
 SETTINGS = {
     "SITE_BIND": SITE,
     "AIRFLOW_BIND": AIRFLOW,
+    "SITE_TLS_BIND": TLS,
     "CREDITFLOW_SCHEDULES": "off",
     "CREDITFLOW_RETRY_SECONDS": "5",
     "TASK_HEARTBEAT_TIMEOUT": "40",
@@ -87,6 +95,8 @@ class Deployment:
             "--project-directory",
             str(PROJECT),
         ]
+        for file in ("docker-compose.yml", "deploy/compose.tls.yml"):
+            self._command += ["-f", str(PROJECT / file)]
         self._command += ["--profile", "sandbox", "--profile", "mariadb"]
 
     def command(self, *arguments: str) -> list[str]:
@@ -148,6 +158,35 @@ def the_site_is_closed(logins: dict[str, str]) -> None:
     check(wrong.status_code == 401, "the report site says 401 to a wrong password")
     secret = httpx.get(url + "keys/person.json", auth=("credit_office", logins["credit_office"]), trust_env=False)
     check(secret.status_code == 404, "the report site has nothing but pages")
+
+
+def certificate(folder: Path) -> Path:
+    """A key and a certificate for this machine, signed by itself, where compose.tls.yml looks for them; the certificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "creditflow test")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    folder.mkdir(mode=0o755)
+    (folder / "site.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "site.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    (folder / "site.key").chmod(0o644)  # of a test, for a day: the user of nginx is no user of this machine
+    return folder / "site.crt"
+
+
+def the_site_over_tls(logins: dict[str, str], trusted: Path) -> None:
+    """The same over TLS, closed in the same way."""
+    with httpx.Client(verify=ssl.create_default_context(cafile=str(trusted)), trust_env=False) as client:
+        check(client.get(f"https://{TLS}/").status_code == 401, "the report site says 401 over TLS without a login")
+        page = client.get(f"https://{TLS}/", auth=("credit_office", logins["credit_office"]))
+        check(page.status_code == 200 and "市公安局" in page.text, "the morning page is there over TLS")
 
 
 def the_site_is_open(logins: dict[str, str]) -> None:
@@ -318,10 +357,11 @@ def nothing_is_lost(deployment: Deployment, summary: dict[str, Any]) -> None:
 
 def data_survives_a_restart(deployment: Deployment) -> None:
     """Down and up again with the same volumes."""
-    before = deployment.sql("select count(*) from publish.score")
+    scores = "select subject_id, score, grade from publish.score order by 1, 2, 3"
+    before = deployment.sql(scores)
     deployment.run("down", "--timeout", "30")
     deployment.run("up", "-d", "--pull", "never", "--wait", "--wait-timeout", "1500")
-    check(deployment.sql("select count(*) from publish.score") == before, "after down and up everything is still there")
+    check(deployment.sql(scores) == before, f"after down and up the {len(before)} published scores are the same")
 
 
 def main() -> int:
@@ -330,8 +370,11 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the containers and volumes for a look")
     keep = parser.parse_args().keep
     with tempfile.TemporaryDirectory(prefix="creditflow-compose-") as folder:
+        Path(folder).chmod(0o755)
+        trusted = certificate(Path(folder) / "tls")
+        settings = {**settings_with_mirrors(), "SITE_TLS_FOLDER": str(trusted.parent)}
         env_file = Path(folder) / "env"
-        env_file.write_text("".join(f"{name}={value}\n" for name, value in settings_with_mirrors().items()))
+        env_file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         deployment = Deployment(env_file)
         try:
             deployment.run("down", "-v")
@@ -341,6 +384,7 @@ def main() -> int:
             one_department_moves_to_mysql(deployment)
             nothing_is_lost(deployment, a_night_with_a_killed_worker(deployment))
             the_site_is_open(logins)
+            the_site_over_tls(logins, trusted)
             data_survives_a_restart(deployment)
             the_site_is_open(logins)
         except NotSo as problem:
