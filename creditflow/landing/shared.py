@@ -18,6 +18,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from itertools import islice
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
@@ -103,7 +104,8 @@ class _Worker:
         """End the process; it holds nothing that could be lost."""
         self._connection.close()
         if self._pid:
-            os.kill(self._pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # somebody else has waited for it
+                os.kill(self._pid, signal.SIGKILL)
             self._end()
 
     def _end(self) -> str:
