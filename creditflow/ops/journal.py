@@ -166,8 +166,9 @@ def _rules_path(rules: str) -> str:
 
 def _rule_files(project: Path) -> Iterator[tuple[str, Path]]:
     for room in RULES:
-        for path in sorted((project / room).resolve().rglob("*")):
-            name = path.relative_to((project / room).resolve())
+        folder = (project / room).resolve()
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder)
             if path.is_file() and not SKIPPED & set(name.parts) and not name.name.startswith("."):
                 yield f"{room}/{name.as_posix()}", path
 

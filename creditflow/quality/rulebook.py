@@ -8,6 +8,7 @@ Promises
   them at once. Nothing is half loaded.
 - A rule that is not in the files does not exist: no column is computed for it and no verdict can come from it.
 - The last rule book that loaded is kept under home/rulebook; `load_or_previous` falls back to it and says so.
+- A process compiles the same files for the same registry once; a file that changes counts from the next call on.
 """
 
 from __future__ import annotations
@@ -253,7 +254,7 @@ class RuleBook:
 
 def load_rulebook(project: Path, registry: Registry) -> RuleBook:
     """Read and compile `project`/expectations. Raises RuleBookError with every problem found."""
-    return _Loader(project / "expectations", load_lists(project), registry).load()
+    return _compiled(project / "expectations", load_lists(project), registry)
 
 
 def load_or_previous(settings: Settings, registry: Registry) -> RuleBook:
@@ -268,7 +269,7 @@ def load_or_previous(settings: Settings, registry: Registry) -> RuleBook:
     except RuleBookError as error:
         if not (kept / "expectations").is_dir():
             raise
-        previous = _Loader(kept / "expectations", load_lists(settings.project), registry).load()
+        previous = _compiled(kept / "expectations", load_lists(settings.project), registry)
         return replace(previous, fallback=error.problems)
     marker = kept / "digest"
     if not marker.exists() or marker.read_text(encoding="utf-8") != book.digest:
@@ -288,6 +289,28 @@ def load_lists(project: Path) -> dict[str, tuple[str, ...]]:
 
 
 _FORMATTER = Formatter()
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A rule book and what it was made of."""
+
+    files: Mapping[str, bytes]
+    lists: Mapping[str, tuple[str, ...]]
+    registry: Registry
+    book: RuleBook
+
+
+_last: _Made | None = None
+
+
+def _compiled(folder: Path, lists: dict[str, tuple[str, ...]], registry: Registry) -> RuleBook:
+    """The rule book of a folder: the last one of this process where nothing it was made of has changed."""
+    global _last
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.yml"))}
+    if _last is None or _last.registry is not registry or (_last.files, _last.lists) != (files, lists):
+        _last = _Made(files, lists, registry, _Loader(folder, lists, registry).load())
+    return _last.book
 
 
 class _Loader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,20 @@ def test_adding_a_rule_is_yaml_only(project: Path, registry: Registry) -> None:
     )
     added = load_rulebook(project, registry)
     assert added.by_id["PERMIT-R02-PERMIT_CONTENT"].title_zh == "许可内容含非法字符或测试数据"
+
+
+def test_a_process_compiles_the_same_files_once_and_sees_at_once_that_one_changed(
+    project: Path, registry: Registry
+) -> None:
+    before = load_rulebook(project, registry)
+    assert load_rulebook(project, registry) is before
+    (project / "expectations" / "kinds" / "honour.yml").rename(project / "honour.yml")
+    assert refused(project, registry) == ["expectations/kinds/honour.yml:1: file is missing"]
+    (project / "honour.yml").rename(project / "expectations" / "kinds" / "honour.yml")
+    edit(project, PERMIT, "check: clean_text, column: counterparty_name", "check: clean_text, column: permit_content")
+    assert load_rulebook(project, registry).digest != before.digest
+    with_fewer = replace(registry, departments=dict(list(registry.departments.items())[1:]))
+    assert any("no such department" in problem for problem in refused(project, with_fewer))
 
 
 def test_a_department_changes_severity_and_parameters_for_itself_only(book: RuleBook) -> None:
