@@ -20,6 +20,7 @@ from creditflow.server import Server
 from creditflow.settings import Settings
 from tests.dbt import out_of_order, persons, statements
 from tests.dbt.landed import Landed, enterprise, load_kinds, org_code, party, penalty, reg_no, uscc
+from tests.warm import forked_dbt
 
 PROJECT = Path(__file__).resolve().parents[2]
 Rows = list[dict[str, Any]]
@@ -81,6 +82,11 @@ class Story:
         return self.stages[name]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _warm(warm_dbt: None) -> None:
+    """Every module builds with a warm dbt."""
+
+
 @pytest.fixture(scope="session")
 def story(server: Server, warehouse_template: str, tmp_path_factory: pytest.TempPathFactory) -> Story:
     """The city's nights, told to the end."""
@@ -100,7 +106,8 @@ def story(server: Server, warehouse_template: str, tmp_path_factory: pytest.Temp
     existing = told.landed.execute("select 1 from pg_tables where schemaname = 'landing' limit 1")
     if not existing:
         told.landed.make_tables()
-    _tell(told)
+    with forked_dbt():
+        _tell(told)
     return told
 
 

@@ -171,7 +171,7 @@ def test_every_link_leads_to_the_true_subject_and_none_is_missed(city: Installat
 
 def test_the_same_night_again_changes_nothing_and_says_so(city: Installation) -> None:
     first = city.night("first")
-    again = city.night("again")
+    again = city.night("again", "--in-process")
     assert again["changed"] is False
     for name in ("as_of", "build", "publish", "grades", "lists"):
         assert again[name] == first[name], name

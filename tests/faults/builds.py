@@ -14,7 +14,7 @@ from creditflow.quality import gate
 from creditflow.settings import Settings
 from tests.faults.night import AS_OF, Ended, Town, Trap, apart, differences
 from tests.faults.sources import API, DATABASE, SFTP
-from tests.faults.warm import fork_dbt, parsed
+from tests.warm import dbt_here, fork_dbt, parsed
 
 NAME = "faults_built"
 """One database and one folder for all builds, one after the other: where their name changes, dbt parses the project anew."""
@@ -74,6 +74,9 @@ class Built:
         town.keep(settings, f"{NAME}_template")
         settings = found.fresh()
         found.manifest = parsed(settings)
+        with dbt_here():
+            found.build(settings)
+        settings = found.fresh()
         found.before = town.shown(settings)
         found._measure(settings)
         found.after = town.shown(settings)

@@ -12,7 +12,7 @@ from creditflow.replay import accept, propose
 from creditflow.settings import Settings
 from tests.faults.builds import Built
 from tests.faults.night import AS_OF, Trap, apart, cases, differences, kill
-from tests.faults.warm import fork_dbt
+from tests.warm import fork_dbt
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 

@@ -153,6 +153,11 @@ def penalty(number: int, firm: int = 1, **changes: str) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _warm(warm_dbt: None) -> None:
+    """Every module builds with a warm dbt."""
+
+
 @pytest.fixture(scope="session")
 def make_settings(
     server: Server, warehouse_template: str, tmp_path_factory: pytest.TempPathFactory

@@ -24,6 +24,8 @@ from tests.conftest import PROJECT
 from tests.dbt.conftest import listed, permit, repaired
 from tests.dbt.landed import Landed, enterprise, load_kinds, party, penalty, uscc
 
+pytestmark = pytest.mark.usefixtures("warm_dbt")
+
 DAY, NEXT, LAST = "2026-11-20", "2026-11-21", "2026-11-22"
 ALIKE = "汕头市测试3号贸易公司"
 NAMELESS = {"counterparty_uscc": None, "counterparty_name": ALIKE}
