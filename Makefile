@@ -68,7 +68,8 @@ test-system: $(DEV)
 test-truth: $(DEV)
 	$(PYTEST) -s -m truth tests/e2e
 
-# Nights disturbed on purpose, each compared with an undisturbed one; CREDITFLOW_FAULT_ROUNDS=10: ten times as many.
+# Nights, builds and replays disturbed on purpose, in a warm process, through dbt and through a real scheduler, each compared
+# with an undisturbed one; prints how many left no trace. CREDITFLOW_FAULT_ROUNDS=10: ten times as many.
 test-faults: $(DEV)
 	$(PYTEST) -n $(JOBS) -m faults tests/faults
 

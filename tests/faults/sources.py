@@ -1,4 +1,5 @@
 """Three departments to be disturbed: one over SFTP, one behind an API, one in an exchange database; each with its faults.
+They send permits; where they are asked for anything else they have nothing.
 
 Every source can be set back to its first day, so that a disturbed night and an undisturbed one begin with the same.
 """
@@ -105,7 +106,8 @@ def as_csv(rows: Sequence[Row]) -> bytes:
 def running(server: Server, folder: Path, rows: Mapping[str, Sequence[Row]]) -> Iterator[Sources]:
     """All three, until the end of the block; `environ` holds their connections."""
     sources = Sources(rows, folder / "sftp", server.url(EXCHANGE))
-    (sources.folder / "permit").mkdir(parents=True)
+    for feed in ("permit", "zero_declaration"):
+        (sources.folder / feed).mkdir(parents=True)
     with ExitStack() as until_the_end:
         sources.environ |= {
             f"CREDITFLOW_CONN_SFTP_{SFTP.upper()}": until_the_end.enter_context(_sftp(sources, folder)),
@@ -158,6 +160,8 @@ def _api(sources: Sources) -> Iterator[str]:
     async def answer(request: Request) -> Response:
         if request.headers.get("authorization") != "Bearer geheim":
             return PlainTextResponse("no", 401)
+        if request.path_params["feed"] != "permit":
+            return Response('{"rows": [], "next": null, "total": 0}', media_type="application/json")
         since = int(request.query_params.get("since") or 0)
         return sources.answers.pop(0)(since) if sources.answers else sources.page(since)
 
@@ -198,6 +202,7 @@ def _exchange(server: Server, rows: Sequence[Row]) -> str:
         for row in rows:
             values = [value for name, value in row.items() if not name.startswith("_")]
             cursor.execute(statement, [row["_SEQ"], row["_OP"], f"{row['_UPDATED_AT']}+08", *values])
+        cursor.execute(f"create table {DATABASE}.zero_declaration (like {DATABASE}.permit including all)")
     conn.close()
     return server.url(EXCHANGE)
 
