@@ -31,6 +31,8 @@ SESSION = {
     "jit": "off",
 }
 """Session settings of every connection dbt opens."""
+TLS = {"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY", "sslcrl": "PGSSLCRL"}
+"""Files that a warehouse URL may name for TLS, and the variables in which libpq looks for them in dbt's process."""
 PARENT = "CREDITFLOW_DBT_PARENT"
 """Environment variable with the number of the process that starts dbt and waits for it."""
 
@@ -99,6 +101,7 @@ def environment(settings: Settings, in_place: bool = False) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "PGOPTIONS": options,
         "PYTHONDONTWRITEBYTECODE": kept.get("PYTHONDONTWRITEBYTECODE", ""),
+        **{variable: parts[name] for name, variable in TLS.items() if name in parts},
     }
 
 
