@@ -9,7 +9,8 @@ Promises
   with the physical row numbers, and the manifest names what was cut.
 - With CREDITFLOW_ARCHIVE_SEALED=on data is encrypted at rest (`data.<ext>.sealed`); hashes are of the bytes inside. What
   was stored before stays readable. Manifests hold no cell and stay in clear.
-- A full disk or a missing permission is an ArchiveError that says so; nothing half-written stays.
+- A full disk or a missing permission is an ArchiveError that says so; nothing half-written stays. What a writer that was
+  killed left is removed when its delivery is stored again, or by the housekeeping a day later.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ from creditflow.settings import Settings
 CHUNK = 1 << 20
 SPOOL = 64 << 20
 SEALED = ".sealed"
+DRAFT = ".part"
 _TABLES = ("csv", "xlsx", "xls", "html")
 
 
@@ -90,6 +92,7 @@ def store(
     room = f"{department.code}/{feed.name}/{as_of:%Y}/{batch_id}"
     if shelf.exists(f"{room}/manifest.json"):
         raise ArchiveError(f"归档中已有批次 {batch_id}", f"the archive already holds {batch_id}")
+    shelf.forget_drafts(room)
     received = dt.datetime.now(dt.UTC)
     stream, reason, form, encoding = _examine(delivery, feed)
     cut = _Cut(())
@@ -191,6 +194,11 @@ def manifest_at(settings: Settings, path: str) -> dict[str, Any]:
 def stored_ids(settings: Settings, department: str, feed: str) -> dict[str, str]:
     """batch id -> path of its manifest, for every delivery of a feed that is complete in the archive."""
     return {path.split("/")[-2]: path for path in _Shelf(settings).manifests(f"{department}/{feed}")}
+
+
+def forget_drafts(settings: Settings, before: dt.datetime) -> int:
+    """Remove what writers that were killed left, from before this moment (nobody writes one file that long); how many."""
+    return _Shelf(settings).forget_drafts("**", before)
 
 
 def keep_document(settings: Settings, path: str, content: Callable[[], bytes]) -> bool:
@@ -488,10 +496,18 @@ class _Shelf:
             self._put(path, seen())
         return _Written(path, digest.hexdigest() if source is None else source.sha256(), size)
 
+    def forget_drafts(self, folder: str, before: dt.datetime | None = None) -> int:
+        """Remove the drafts in a folder (`**`: in all), from before a moment if one is given; how many."""
+        drafts = self._fs.glob(f"{self._root}/{folder}/.*{DRAFT}")
+        old = [draft for draft in drafts if before is None or self._fs.modified(draft) < before]
+        for draft in old:
+            self._fs.rm(draft)
+        return len(old)
+
     def _put(self, path: str, chunks: Iterator[bytes]) -> None:
         place = f"{self._root}/{path}"
         folder, name = place.rsplit("/", 1)
-        draft = f"{folder}/.{name}.{secrets.token_hex(4)}.part"
+        draft = f"{folder}/.{name}.{secrets.token_hex(4)}{DRAFT}"
         with self._clear(draft):
             self._fs.makedirs(folder, exist_ok=True)
             with self._fs.open(draft, "wb") as out:

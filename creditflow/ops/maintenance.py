@@ -1,14 +1,18 @@
 """Housekeeping: what a killed step left behind, and fresh statistics.
 
 Promises
-- Only work tables that no waiting batch owns are dropped; landing, core and what people read are never touched.
+- Only work tables that no waiting batch owns are dropped; landing, core and what people read are never touched. Of the
+  archive only drafts go that are older than a day.
 - Running it again finds nothing more to do.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+
 from psycopg2 import sql
 
+from creditflow.archive import forget_drafts
 from creditflow.landing import work_table
 from creditflow.ops.database import Connection, advisory_lock, connect, transaction
 from creditflow.settings import Settings
@@ -18,7 +22,8 @@ ANALYZED = ("landing", "entity", "core", "lists", "scores", "quality", "ops")
 
 
 def tidy(settings: Settings) -> list[str]:
-    """Drop orphaned work tables and renew statistics; what was done, one line each."""
+    """Drop orphaned work tables and drafts, renew statistics; what was done, one line each."""
+    drafts = forget_drafts(settings, dt.datetime.now(dt.UTC) - dt.timedelta(days=1))
     with transaction(settings, "tidy work tables") as conn:
         advisory_lock(conn, "creditflow.tidy")
         done = [f"dropped work.{table}" for table in _drop_orphans(conn)]
@@ -35,6 +40,8 @@ def tidy(settings: Settings) -> list[str]:
                 cursor.execute(sql.SQL("analyze {}").format(sql.Identifier(*table)))
     finally:
         conn.close()
+    if drafts:
+        done.append(f"removed {drafts} drafts from the archive")
     return [*done, f"analyzed {len(tables)} tables"]
 
 

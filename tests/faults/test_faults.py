@@ -131,6 +131,24 @@ def test_an_api_answers_badly(case: Case, answer: str, page: int) -> None:
     case.leaves_no_trace()
 
 
+@pytest.mark.parametrize("file", ["/.data.", "/.manifest.", "/rules/."], ids=["data", "manifest", "rules"])
+def test_killed_before_a_file_of_the_archive_has_its_name(case: Case, file: str) -> None:
+    sync = os.fsync
+
+    def killing(number: int) -> None:
+        if file in str(Path(f"/proc/self/fd/{number}").readlink()):
+            kill(None)
+        sync(number)
+
+    def prepare() -> None:
+        os.fsync = killing
+
+    assert case.disturbed_by(prepare).how == "killed"
+    (draft,) = (case.settings.home / "archive").rglob(".*.part")
+    assert file in draft.as_posix()
+    case.leaves_no_trace()
+
+
 @pytest.mark.parametrize("seed", cases(5))
 def test_a_file_of_the_archive_is_spoiled_and_comes_back(case: Case, seed: int) -> None:
     def die_before_landing() -> None:
