@@ -153,15 +153,17 @@ def replay_accept(by: str, as_json: bool) -> int:
 
 @replay.command("withdraw")
 @_by
-def replay_withdraw(by: str) -> int:
+@as_json
+def replay_withdraw(by: str, as_json: bool) -> int:
     """Give the replay that waits up; everything stays as readers see it."""
     settings = installation()
     warehouse(settings)
 
     from creditflow.replay import withdraw
 
-    if not withdraw(settings, by):
-        click.echo("没有待确认的重新解释 / no replay waits")
-        return 1
-    click.echo("已撤回 / withdrawn")
-    return 0
+    found = withdraw(settings, by)
+    if as_json:
+        show_json({"withdrawn": found})
+    else:
+        click.echo("已撤回 / withdrawn" if found else "没有待确认的重新解释 / no replay waits")
+    return 0 if found else 1

@@ -123,20 +123,30 @@ AS_JUDGED = (
 
 
 def replayed(city: City) -> int:
-    """The first night read again with the changed rule: once given up, once accepted with what came since; the build's number."""
+    """The first night read again with the changed rule: twice given up, once accepted with what came since; the build's number."""
     fresh = {batch_id for (batch_id,) in city.query("select batch_id from ops.batch where state = 'landed'")}
 
     def judged() -> list[list[tuple[Any, ...]]]:
         return [[row for row in city.query(one) if not fresh & {str(cell) for cell in row}] for one in AS_JUDGED]
 
+    def tried() -> int:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(dbt, "run", lambda *_, **__: dbt.DbtResult(0, 0, 0, (), {}))
+            proposed = propose(city.settings, city.registry, FIRST, FIRST, "试算 / a trial", "王经办", "kjj")
+        assert judged() != before
+        return proposed.build_no
+
     before = judged()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dbt, "run", lambda *_, **__: dbt.DbtResult(0, 0, 0, (), {}))
-        proposed = propose(city.settings, city.registry, FIRST, FIRST, "试算 / a trial", "王经办", "kjj")
-    assert judged() != before
-    assert warehouse.publish(city.settings) != proposed.build_no, "a proposal is not published unless it is named"
+    proposed = tried()
+    assert warehouse.publish(city.settings) != proposed, "a proposal is not published unless it is named"
     gate(city.settings, city.registry)
     assert judged() == before, "other deliveries are compared with what stands: the trial is withdrawn, exactly"
+    with pytest.raises(ReplayError, match="no replay waits"):
+        accept(city.settings, city.registry, "李复核")
+
+    tried()
+    assert city.run("replay", "withdraw", "--by", "李复核") == {"withdrawn": True}
+    assert judged() == before, "given up by a person: what stood before stands, exactly"
     with pytest.raises(ReplayError, match="no replay waits"):
         accept(city.settings, city.registry, "李复核")
 
@@ -210,7 +220,7 @@ def rebuilt(city: City, make_settings: Callable[..., Settings]) -> City:
         retention.hold(again.settings, reason="不合时宜 / out of turn", by="王经办", on=FIRST)
     summary = again.run("rebuild")
     assert summary["resumed_at"] == summary["entries"] // 2
-    assert (summary["builds"], summary["builds_skipped"], summary["not_landed"]) == (2, 2, [])
+    assert (summary["builds"], summary["builds_skipped"], summary["not_landed"]) == (2, 3, [])
     return again
 
 
