@@ -71,39 +71,53 @@ def _tell(what: str) -> None:
 
 def run(rows: int = 10_000_000) -> dict[str, Any]:
     """P5, P6, P7 and P9 on `rows` records, and on a tenth of them what P6 is compared with."""
-    small, large = measure(rows // 10, with_limit=True), measure(rows, with_limit=True)
-    limit_seconds = round(sum(large["limit"].values()), 1)
-    seconds, night = large["backfill"]["seconds"], large["night"]["seconds"]
-    steps = ", ".join(f"{name} {taken} s" for name, taken in large["backfill"]["steps"].items())
-    asked = large["questions"]
-    peak = large["backfill"]["peak_mb"]
+    return lines(measure(rows // 10, with_limit=True), measure(rows, with_limit=True))
+
+
+def lines(small: dict[str, Any], large: dict[str, Any]) -> dict[str, Any]:
+    """P5, P6, P7 and P9 of two measurements; P5 of the larger one that has a limit."""
+    night, asked = large["night"]["seconds"], large["questions"]
+    compared = large if "limit" in large else small
+    seconds, limit_seconds = compared["backfill"]["seconds"], round(sum(compared["limit"].values()), 1)
+    steps = ", ".join(f"{name} {taken} s" for name, taken in compared["backfill"]["steps"].items())
+    peak, small_peak = large["backfill"]["peak_mb"], small["backfill"]["peak_mb"]
     return {
         "P5": {
             "ratio": round(seconds / limit_seconds, 2),
             "points": [small, large],
-            "text": f"{seconds / limit_seconds:.2f}x ({seconds:,} s: {steps}; limit {limit_seconds:,} s; {rows:,} rows,"
-            f" {large['counts']['rejected']:,} refused, {large['counts']['subjects']:,} subjects)",
+            "text": (
+                f"{seconds / limit_seconds:.2f}x on {compared['rows']:,} rows ({seconds:,} s: {steps}; limit {limit_seconds:,} s;"
+                f" {compared['counts']['rejected']:,} refused, {compared['counts']['subjects']:,} subjects)"
+            ),
         },
         "P6": {
             "seconds": night,
             "ratio": round(night / small["night"]["seconds"], 2),
-            "text": f"{night} s on {rows:,} rows; {night / small['night']['seconds']:.2f}x of the {small['night']['seconds']} s"
-            f" on {rows // 10:,}",
+            "text": (
+                f"{night} s on {large['rows']:,} rows; {night / small['night']['seconds']:.2f}x of the"
+                f" {small['night']['seconds']} s on {small['rows']:,}"
+            ),
         },
         "P7": {
             "peak_mb": peak,
-            "peak_mb_small": small["backfill"]["peak_mb"],
-            "text": f"{max(peak.values())} MB ({', '.join(f'{name} {mb}' for name, mb in peak.items())}; on a tenth of the"
-            f" rows {max(small['backfill']['peak_mb'].values())})",
+            "text": (
+                f"{max(peak.values())} MB on {large['rows']:,} rows ({_by_step(peak)}), {max(small_peak.values())} MB on"
+                f" {small['rows']:,} ({_by_step(small_peak)})"
+            ),
         },
         "P9": {
             "questions": asked,
-            "text": "; ".join(
+            "text": f"on {large['rows']:,} rows: "
+            + "; ".join(
                 f"{item['what']} {item['p95_ms']} ms (median {item['median_ms']}, {item['rows']:,} rows)"
                 for item in asked.values()
             ),
         },
     }
+
+
+def _by_step(peak: dict[str, int]) -> str:
+    return ", ".join(f"{name} {megabytes}" for name, megabytes in peak.items())
 
 
 def growth(rows: int = 10_000_000) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def night_of_changes(feeds: list[Feed], folder: Path, rows: int) -> list[Feed]:
             for at, row in enumerate(_spread(feed.files, wanted)):
                 if at < fresh:
                     row[number] = row[number].replace("〕", f"〕{NIGHT:%m%d}")
-                row[content] += "（变更）"
+                row[content] += f"（{NIGHT} 变更）"
                 row[-2:] = ["I" if at < fresh else "U", f"{NIGHT} 09:00:00"]
                 writer.writerow(row)
         made.append(Feed(department, kind, (path,)))

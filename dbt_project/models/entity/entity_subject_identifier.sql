@@ -1,7 +1,7 @@
 {{ config(meta={
     'key': ['id_type', 'id_value'],
     'keep_first': true,
-    'indexes': ['(id_type, id_value) where known_to_build = <open>'],
+    'indexes': ['(id_type, id_value)'],
 }) }}
 -- Which identifier belongs to which subject, and on what evidence. Once known it stays; a later, better holder of the same
 -- value is a further row, and the alias model says that both are one.
