@@ -3,7 +3,7 @@
 #   make run     one night of all 43 departments through a real scheduler, then the summary; AS_OF=2026-11-21: the next
 #   make test    every test
 #   make up      keep the scheduler's UI and the report site running;  make down stops everything
-#   make bench   the measured budgets;  make bench-small: some of them, with fewer rows
+#   make bench   the measured budgets;  make bench-small: most of them, with fewer rows
 
 SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
@@ -89,7 +89,7 @@ test-rest: $(DEV)
 bench: $(DEV)
 	@$(BIN)/python -m bench $(ARGS)
 
-# Fewer rows and fewer lines, nothing kept.
+# A hundredth of the rows, without the nights under a scheduler, nothing kept.
 bench-small: $(DEV)
 	@$(BIN)/python -m bench --small $(ARGS)
 
