@@ -58,11 +58,12 @@ def _figures(steps: Sequence[Step]) -> dict[str, Any]:
 def _counts(settings: Settings) -> dict[str, int]:
     """What became of the rows."""
     with transaction(settings, "bench") as conn, conn.cursor() as cursor:
-        cursor.execute("select sum(rows_read), sum(rows_accepted), sum(rows_rejected) from ops.batch")
-        read, accepted, rejected = cursor.fetchone() or (0, 0, 0)
+        cursor.execute("select sum(rows_read), sum(rows_accepted), sum(rows_rejected), sum(rows_held) from ops.batch")
+        read, accepted, rejected, held = cursor.fetchone() or (0, 0, 0, 0)
         cursor.execute("select count(*) from publish.subject")
         (subjects,) = cursor.fetchone() or (0,)
-    return {"read": int(read), "accepted": int(accepted), "rejected": int(rejected), "subjects": int(subjects)}
+    counted = {"read": read, "accepted": accepted, "rejected": rejected, "held": held, "subjects": subjects}
+    return {name: int(rows) for name, rows in counted.items()}
 
 
 def _tell(what: str) -> None:
