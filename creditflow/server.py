@@ -459,16 +459,21 @@ def _wait_until_ready(server: Server, pid: int) -> bool:
 
 
 def _alive(plan: Server, pid: int) -> bool:
-    """Whether `pid` is a living process that works on this data folder (not a zombie, not a later namesake)."""
+    """Whether `pid` is a living process that works on this data folder (not a zombie, not a later namesake).
+
+    A process that is just becoming `postgres` has no command line for a moment: it lives.
+    """
     try:
         os.kill(pid, 0)
-        return str(plan.data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except PermissionError:
         return True
     except ProcessLookupError:
         return False
     except FileNotFoundError:  # no /proc: believe the number
         return not Path("/proc/self").exists()
+    return state not in {"Z", "X"} and (not command or str(plan.data).encode() in command)
 
 
 def _postmaster_pid(plan: Server) -> int | None:

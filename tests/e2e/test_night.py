@@ -61,7 +61,9 @@ class Installation:
         return self.nights[name]
 
     def query(self, statement: str, database: str = "creditflow") -> list[tuple[Any, ...]]:
-        url = self.run("dsn").stdout.strip().rpartition("/")[0]
+        asked = self.run("dsn")
+        assert asked.returncode == 0, asked.stderr[-5000:]
+        url = asked.stdout.strip().rpartition("/")[0]
         conn = psycopg2.connect(f"{url}/{database}")
         try:
             with conn, conn.cursor() as cursor:

@@ -215,3 +215,24 @@ def test_every_setting_of_the_embedded_server_is_explained_to_a_dba() -> None:
 
 def test_the_session_server_of_the_tests_runs(server: Server) -> None:
     assert value(server.url("postgres"), "select 1") == 1
+
+
+def test_a_server_about_to_start_is_never_taken_for_a_dead_one(tmp_path: Path) -> None:
+    """Becoming another program, a process has no command line for a moment; taken for dead, a second was started."""
+    data = tmp_path / "pg"
+    plan = Server(data, tmp_path / "log", tmp_path, 0, None, "")
+    script = '/bin/sh -c "exec sleep 0.01" "$1" <&- >&- 2>&- & echo $!'
+    for _ in range(200):
+        started = subprocess.run(["/bin/sh", "-c", script, "sh", str(data)], stdout=subprocess.PIPE, check=True)
+        pid = int(started.stdout)
+        stat_file = Path(f"/proc/{pid}/stat")
+        for _ in range(20):
+            called_dead = not server_module._alive(plan, pid)
+            try:
+                state = stat_file.read_text().rpartition(")")[2].split()[0]
+                begun = b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            except (FileNotFoundError, ProcessLookupError):
+                break
+            if begun or state in {"Z", "X"}:
+                break
+            assert not called_dead, "a living process was called dead"
