@@ -147,7 +147,12 @@ def matching(history: list[dict[str, Any]]) -> str:
 
 
 def told(line: str, found: dict[str, Any]) -> str:
-    """A measured line in words."""
+    """A measured line in words, with the note that says under which circumstances, where it has one."""
+    words = _told(line, found)
+    return f"{words} ({found['note']})" if "note" in found else words
+
+
+def _told(line: str, found: dict[str, Any]) -> str:
     if line == "P1":
         return (
             f"{found['ratio']} ({found['rows_per_second']:,} rows/s; raw COPY {found['copy_rows_per_second']:,} rows/s)"
