@@ -71,6 +71,11 @@ def airflow_home(settings: Settings) -> Path:
     return settings.home / "airflow"
 
 
+def task_logs(settings: Settings) -> Path:
+    """Folder of the logs of tasks: where the Airflow that runs us says, else this installation's own."""
+    return Path(os.environ.get("AIRFLOW__LOGGING__BASE_LOG_FOLDER") or airflow_home(settings) / "logs")
+
+
 def environment(settings: Settings, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Environment of every Airflow process: our settings, no foreign AIRFLOW_* and no proxy for loopback."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTEST_"))}

@@ -31,7 +31,7 @@ from creditflow.ops.database import Connection, connect, transaction, try_sessio
 from creditflow.ops.journal import Entry
 from creditflow.ops.ledger import COUNTS
 from creditflow.ops.registry_sync import sync_registry
-from creditflow.ops.retention import delete_records, place_hold
+from creditflow.ops.retention import delete_history, delete_records, place_hold
 from creditflow.quality import gate
 from creditflow.quality.morning import settle
 from creditflow.quality.produced import enter
@@ -247,9 +247,12 @@ class _Rebuild:
     def _retained(self, as_of: str, taken: list[dict[str, Any]]) -> None:
         with transaction(self._settings, "retention") as conn:
             for item in taken:
-                delete_records(
-                    conn, item["rule"], item["then"], item["kind"], item["records"], dt.date.fromisoformat(as_of)
-                )
+                if "until_build" in item:
+                    delete_history(conn, item["kind"], item["until_build"], item["records"])
+                else:
+                    delete_records(
+                        conn, item["rule"], item["then"], item["kind"], item["records"], dt.date.fromisoformat(as_of)
+                    )
 
     def _hold_placed(self, hold_id: int, **told: Any) -> None:
         with transaction(self._settings, "legal hold") as conn:

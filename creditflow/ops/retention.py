@@ -4,6 +4,7 @@ Promises
 - Periods are data with effective dates (retention.yml); business dates decide, never the clock.
 - A look (`due`) changes nothing. `delete` takes what is due out of core, lists, landing and the refused rows' payloads,
   in one transaction, suppresses the record so that no replay or resent file shows it again, and writes a report.
+- Of scores only versions go that another one replaced: what is said of a subject today stays, however old.
 - Raw deliveries are encrypted at rest after their period, and stay: a rebuild and every verdict rest on them.
 - A legal hold on everything, a subject or a record stops it; so does a serious list the subject is still on.
 """
@@ -11,15 +12,18 @@ Promises
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import yaml
 from psycopg2 import sql
 
+from creditflow.airflow import task_logs
 from creditflow.archive import in_clear, seal_stored
 from creditflow.ops import journal, proposal
 from creditflow.ops.database import Connection, advisory_lock, transaction
@@ -44,7 +48,8 @@ HELD = (
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of retention.yml. ends_on: SQL date; log: a table of ops instead of record kinds; deliveries: the archive."""
+    """One line of retention.yml. ends_on: SQL date; log: a table of ops instead of record kinds; history: tables of scores;
+    system_logs: files of the scheduler; deliveries: the archive."""
 
     id: str
     zh: str
@@ -59,13 +64,15 @@ class Rule:
     ends_on: str = ""
     until_exit: bool = False
     log: str | None = None
+    history: tuple[str, ...] = ()
+    system_logs: bool = False
     deliveries: bool = False
 
 
 @dataclass
 class Due:
-    """What one rule finds: records past their period, and of those how many a hold or a list keeps. Of the archive the
-    records are paths."""
+    """What one rule finds: records past their period, and of those how many a hold or a list keeps. Of the archive and of
+    system logs the records are paths; of scores, subjects, with the last build whose word has ended."""
 
     rule: Rule
     kind: str
@@ -73,13 +80,15 @@ class Due:
     held: int
     listed: int
     rows: int = 0
+    until_build: int = 0
 
 
 @cache
 def rules() -> tuple[Rule, ...]:
     """Every rule ever, as written."""
     document = yaml.safe_load(RULES_FILE.read_text(encoding="utf-8"))
-    return tuple(Rule(**{**item, "kinds": tuple(item.get("kinds", ()))}) for item in document["rules"])
+    tables = ("kinds", "history")
+    return tuple(Rule(**{**item, **{name: tuple(item.get(name, ())) for name in tables}}) for item in document["rules"])
 
 
 def in_force(as_of: dt.date) -> list[Rule]:
@@ -105,11 +114,14 @@ def delete(settings: Settings, as_of: dt.date) -> dict[str, Any]:
                 item.rows = _delete_log(conn, item)
             elif item.rule.kinds:
                 item.rows = delete_records(conn, item.rule.id, item.rule.then, item.kind, item.records, as_of)
+            elif item.rule.history:
+                item.rows = delete_history(conn, item.kind, item.until_build, item.records)
         report = _report(as_of, found, deleted=True)
         taken = [
             {"rule": item.rule.id, "then": item.rule.then, "kind": item.kind, "records": item.records}
+            | ({"until_build": item.until_build} if item.rule.history else {})
             for item in found
-            if item.records and item.rule.kinds
+            if item.records and (item.rule.kinds or item.rule.history)
         ]
         if taken:
             journal.note(conn, "retained", as_of=as_of, taken=taken)
@@ -117,6 +129,8 @@ def delete(settings: Settings, as_of: dt.date) -> dict[str, Any]:
     for item in found:
         if item.rule.deliveries:
             seal_stored(settings, item.records)
+        elif item.rule.system_logs:
+            item.rows = _delete_files(task_logs(settings), item.records)
     path = settings.home / "retention" / f"{as_of.isoformat()}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     if report["rules"] or not path.exists():
@@ -203,7 +217,9 @@ def _report(as_of: dt.date, found: list[Due], *, deleted: bool) -> dict[str, Any
     return {
         "as_of": as_of.isoformat(),
         "deleted": deleted,
-        "records": sum(len(item.records) for item in found if not item.rule.deliveries),
+        "records": sum(len(item.records) for item in found if item.rule.kinds or item.rule.log),
+        "scores_of_subjects": sum(len(item.records) for item in found if item.rule.history),
+        "system_logs": sum(len(item.records) for item in found if item.rule.system_logs),
         "deliveries_sealed": sum(len(item.records) for item in found if item.rule.deliveries),
         "rules": lines,
     }
@@ -216,6 +232,9 @@ def _due(settings: Settings, conn: Connection, as_of: dt.date) -> list[Due]:
             found.append(_due_log(conn, rule, as_of))
         if rule.deliveries:
             found.append(_due_deliveries(settings, conn, rule, as_of))
+        if rule.system_logs:
+            found.append(_due_system_logs(settings, conn, rule, as_of))
+        found += [_due_history(conn, rule, table, as_of) for table in rule.history if _exists(conn, "scores", table)]
         found += [_due_records(conn, rule, kind, as_of) for kind in rule.kinds if _exists(conn, "core", kind)]
     return found
 
@@ -241,10 +260,73 @@ def _due_records(conn: Connection, rule: Rule, kind: str, as_of: dt.date) -> Due
 
 
 def _due_deliveries(settings: Settings, conn: Connection, rule: Rule, as_of: dt.date) -> Due:
+    return Due(rule, "delivery", in_clear(settings, _last_day(conn, rule, as_of)), 0, 0)
+
+
+def _due_system_logs(settings: Settings, conn: Connection, rule: Rule, as_of: dt.date) -> Due:
+    """Files of the scheduler's tasks that nobody wrote to after the period; a hold on everything keeps them all."""
+    last, zone = _last_day(conn, rule, as_of), ZoneInfo(settings.timezone)
+    old = [
+        str(path)
+        for path in sorted(task_logs(settings).rglob("*.log"))
+        if dt.datetime.fromtimestamp(path.stat().st_mtime, zone).date() <= last
+    ]
+    with conn.cursor() as cursor:
+        cursor.execute(
+            f"select {HELD} from (select null::uuid as record_id, null::uuid as subject_id) c", {"as_of": as_of}
+        )
+        held = cursor.fetchone() == (True,)
+    return Due(rule, "system_log", [] if held else old, len(old) if held else 0, 0)
+
+
+def _last_day(conn: Connection, rule: Rule, as_of: dt.date) -> dt.date:
+    """What is of this day or older is past the rule's period."""
     with conn.cursor() as cursor:
         cursor.execute("select (%s - make_interval(months => %s))::date", (as_of, rule.keep_months))
-        (until,) = cursor.fetchone() or (None,)
-    return Due(rule, "delivery", in_clear(settings, until), 0, 0)
+        day: dt.date = (cursor.fetchone() or (dt.date.min,))[0]
+    return day
+
+
+def _delete_files(below: Path, paths: list[str]) -> int:
+    """Delete files and the folders below `below` that they leave empty; how many files."""
+    for path in map(Path, paths):
+        path.unlink(missing_ok=True)
+        for folder in itertools.takewhile(lambda parent: parent != below, path.parents):
+            if any(folder.iterdir()):
+                break
+            folder.rmdir()
+    return len(paths)
+
+
+def _due_history(conn: Connection, rule: Rule, table: str, as_of: dt.date) -> Due:
+    """Subjects with versions replaced by a build before the first one of the days that are within the period."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "select coalesce(min(build_no) filter (where as_of > %(last)s) - 1, max(build_no), 0) from ops.build"
+            " where state = 'published'",
+            {"last": _last_day(conn, rule, as_of)},
+        )
+        (until_build,) = cursor.fetchone() or (0,)
+        cursor.execute(
+            f"select c.subject_id::text, {HELD} from (select distinct subject_id, null::uuid as record_id from scores.{table}"
+            " where known_to_build <= %(build)s) c order by 1",
+            {"as_of": as_of, "build": until_build},
+        )
+        rows = cursor.fetchall()
+    subjects = [subject for subject, held in rows if not held]
+    return Due(rule, table, subjects, len(rows) - len(subjects), 0, until_build=until_build)
+
+
+def delete_history(conn: Connection, table: str, until_build: int, subjects: list[str]) -> int:
+    """Versions of these subjects in a table of scores that a build up to `until_build` replaced. Rows deleted."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("delete from {} where known_to_build <= %s and subject_id = any(%s::uuid[])").format(
+                sql.Identifier("scores", table)
+            ),
+            (until_build, subjects),
+        )
+        return int(cursor.rowcount)
 
 
 def _due_log(conn: Connection, rule: Rule, as_of: dt.date) -> Due:

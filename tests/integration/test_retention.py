@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import os
 import uuid
 
 import pytest
 
+from creditflow.airflow import task_logs
 from creditflow.archive import store, verify
 from creditflow.connectors.delivery import Delivery
 from creditflow.ops import retention
@@ -27,6 +29,10 @@ create table core.penalty (
 );
 create table core.permit (like core.penalty including defaults);
 create table core.honour (like core.penalty including defaults);
+create table scores.score (
+    subject_id uuid, score integer, known_from_build integer, known_to_build integer default 2147483647
+);
+create table scores.score_explanation (like scores.score including defaults);
 create table lists.list_membership (
     record_id uuid, subject_id uuid, list_kind text, state text, ended_on date, known_to_build integer
 );
@@ -174,6 +180,55 @@ def test_query_logs_are_kept_five_years(city: City) -> None:
         city.house.query(log, (day,))
     retention.delete(city.house.settings, DAY)
     assert city.house.query("select as_of::text from ops.query_log") == [("2021-11-21",)]
+
+
+def test_replaced_scores_are_kept_five_years_and_the_one_that_stands_however_old(city: City) -> None:
+    """A build is as old as its business date; one of an old date that was run later ends nothing that was known after it."""
+    one, other = str(SUBJECT), str(uuid.UUID(int=78))
+    for number, day in ((1, "2021-10-01"), (2, "2021-11-20"), (3, "2021-11-21"), (4, "2021-11-01"), (5, "2026-11-20")):
+        city.house.query(
+            "insert into ops.build (build_no, as_of, state, code_hash, started_at) values (%s, %s, 'published', '', now())",
+            (number, day),
+        )
+    versions = [(one, 600, 1, 2), (one, 610, 2, 3), (one, 620, 3, 4), (one, 630, 4, 2**31 - 1), (other, 700, 1, 2)]
+    for table in ("score", "score_explanation"):
+        for version in versions:
+            city.house.query(f"insert into scores.{table} values (%s, %s, %s, %s)", version)
+    left = "select score from scores.{} order by 1"
+    settings = city.house.settings
+    number = retention.hold(settings, reason="诉讼", by="法规科", on=DAY, subject_id=other)
+    report = retention.delete(settings, DAY)
+    assert {line["what"]: (line["records"], line["rows"], line["kept_by_legal_hold"]) for line in report["rules"]} == {
+        "score": (1, 1, 1),
+        "score_explanation": (1, 1, 1),
+    }
+    assert (report["records"], report["scores_of_subjects"]) == (0, 2)
+    for table in ("score", "score_explanation"):
+        assert city.house.query(left.format(table)) == [(610,), (620,), (630,), (700,)]
+    retention.lift(settings, number, by="法规科", on=DAY)
+    retention.delete(settings, DAY)
+    assert city.house.query(left.format("score")) == [(610,), (620,), (630,)]
+    taken = city.house.query("select body -> 'taken' from ops.journal where entry_type = 'retained'")
+    assert len(taken) == 2, "a rebuild repeats it"
+
+
+def test_logs_of_tasks_are_kept_six_months_and_empty_folders_go_with_them(city: City) -> None:
+    settings = city.house.settings
+    logs = task_logs(settings)
+    for run, day in (
+        ("old", dt.datetime(2026, 5, 20, 12, tzinfo=dt.UTC)),
+        ("new", dt.datetime(2026, 5, 21, 12, tzinfo=dt.UTC)),
+    ):
+        path = logs / "dag_id=warehouse" / f"run_id={run}" / "task_id=build" / "attempt=1.log"
+        path.parent.mkdir(parents=True)
+        path.write_text(run, encoding="utf-8")
+        os.utime(path, (day.timestamp(), day.timestamp()))
+    number = retention.hold(settings, reason="事件调查", by="法规科", on=DAY)
+    assert retention.delete(settings, DAY)["system_logs"] == 0
+    retention.lift(settings, number, by="法规科", on=DAY)
+    assert retention.delete(settings, DAY)["system_logs"] == 1
+    assert sorted(path.name for path in (logs / "dag_id=warehouse").iterdir()) == ["run_id=new"]
+    assert retention.delete(settings, DAY)["system_logs"] == 0
 
 
 def test_raw_deliveries_are_encrypted_at_rest_after_six_months_and_stay(city: City) -> None:
