@@ -14,10 +14,17 @@ from typing import Any
 
 from psycopg2 import sql
 
+from creditflow.ops import restated
 from creditflow.ops.database import Connection
 from creditflow.ops.journal import note
 
-JUDGED = (("ops", "batch"), ("quality", "rule_result"), ("quality", "row_verdict"), ("quality", "incident"))
+JUDGED = (
+    ("ops", "batch"),
+    ("quality", "rule_result"),
+    ("quality", "row_verdict"),
+    ("quality", "incident"),
+    ("quality", "restated_row"),
+)
 """Tables beside landing that say what became of a delivery, by batch_id."""
 EARLIER = ("kept", "ops_batch")
 """How the deliveries of the open proposal stood before it."""
@@ -67,6 +74,7 @@ def prepare(conn: Connection, **told: Any) -> None:
         cursor.execute(
             sql.SQL("create table {} as select * from {}").format(_copy(*REGISTER), sql.Identifier(*REGISTER))
         )
+        restated.take_back(conn, told["batches"])
         for place in _landing(conn):
             cursor.execute(
                 sql.SQL("delete from {} where batch_id = any(%s)").format(sql.Identifier(*place)), (told["batches"],)
@@ -129,6 +137,7 @@ def withdraw(conn: Connection, decided_by: str) -> bool:
     found = open_proposal(conn)
     if found is None:
         return False
+    restated.take_back(conn, found.batches)
     with conn.cursor() as cursor:
         for place in _copied(conn):
             table = sql.Identifier(*place)
@@ -138,6 +147,7 @@ def withdraw(conn: Connection, decided_by: str) -> bool:
                 cursor.execute(sql.SQL("delete from {} where batch_id = any(%s)").format(table), (list(found.batches),))
             overriding = sql.SQL(" overriding system value" if place == ("quality", "incident") else "")
             cursor.execute(sql.SQL("insert into {}{} select * from {}").format(table, overriding, _copy(*place)))
+    restated.restate_again(conn, found.batches)
     _let_go(conn)
     _decide(conn, found.replay_id, "withdrawn", decided_by)
     note(conn, "replay", event="withdrawn", replay_id=found.replay_id, decided_by=decided_by)

@@ -6,8 +6,9 @@ Promises
 - Nothing is decided here that Great Expectations did not: rejects, flags and holds come from work.gate_failing, which
   holds the keys of its results. Out-of-scope rows (declared by the feed) and duplicates are facts of the delivery.
 - A duplicate is a row that says nothing new: the same content as the version of the same record just before it, in this
-  batch or in landing. A record that returns to earlier content after a change is new. Rows of a full snapshot are never
-  duplicates of an earlier delivery, because their presence is their message.
+  batch or in landing. A record that returns to earlier content after a change is new, also when the change comes last
+  (creditflow.ops.restated). Rows of a full snapshot are never duplicates of an earlier delivery: their presence is their
+  message.
 - Payloads are masked; personal numbers, hashes and ciphertexts are not in them.
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 
 from psycopg2.extras import execute_values
 
+from creditflow.ops import restated
 from creditflow.ops.database import Connection
 from creditflow.quality.checks import literal
 from creditflow.quality.compiling import FAILING, filter_sql, masked_payload, measured_sql, unknown_heading
@@ -282,7 +284,7 @@ class _Decider:
         return self._row_reasons("reject")
 
     def _forget_earlier(self) -> None:
-        for table in ("quality.rule_result", "quality.row_verdict"):
+        for table in ("quality.rule_result", "quality.row_verdict", "quality.restated_row"):
             self.cursor.execute(f"delete from {table} where batch_id = %s", (self.batch_id,))
         self.cursor.execute(
             "delete from quality.incident where batch_id = %s and starts_with(rule_id, 'BATCH-')", (self.batch_id,)
@@ -455,8 +457,12 @@ class _Decider:
             " where not coalesce(v.rejected, false)"
             " and not exists (select 1 from gate_aside a where a.row_no = w.row_no)"
         )
+        named = {self.batch_id}
+        if self.feed.delivery != "full_snapshot":
+            named |= restated.restate(self.cursor, kind, self.batch_id)
         if kind == "registration":
-            remember_register(self.cursor, self.batch_id)
+            for batch_id in sorted(named):
+                remember_register(self.cursor, batch_id)
 
     @staticmethod
     def _changes(nullable: set[str], by_name: Mapping[str, Any]) -> str:

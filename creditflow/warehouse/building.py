@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from psycopg2 import sql
 from psycopg2.extras import Json
 
-from creditflow.ops import journal, proposal
+from creditflow.ops import journal, proposal, restated
 from creditflow.ops.database import Connection, connect, transaction, try_session_lock
 from creditflow.ops.journal import note
 from creditflow.settings import Settings
@@ -260,6 +260,7 @@ def _begin(
             {"n": build_no},
         )
         splits.remember(conn, build_no)
+        restated.remember(conn, build_no)
         if again:
             proposal.remember_records(conn, build_no, list(again))
         proposal.carry_over(conn, abandoned, build_no)

@@ -10,7 +10,7 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ import pytest
 
 from creditflow import warehouse
 from creditflow.decisions import Decision, decide
-from creditflow.ops import journal, keys, retention
+from creditflow.ops import journal, keys, restated, retention
+from creditflow.ops.database import transaction
 from creditflow.ops.journal import Entry, JournalError
 from creditflow.quality import gate, refuse, release
 from creditflow.quality.produced import declare_produced
 from creditflow.rebuild import RebuildError, rebuild
-from creditflow.replay import ReplayError, accept, propose
+from creditflow.replay import ReplayError, accept, propose, withdraw
 from creditflow.settings import Settings
 from creditflow.warehouse import dbt
 from tests.conftest import PROJECT
@@ -34,10 +35,10 @@ from tests.history.conftest import FAULT, FIRST, NEXT, City, penalty, permit
 OLD = {"decision_date": "2021/10/01", "publicity_end_date": "2022/10/01"}
 """A penalty that is past its legal period on the second night."""
 DAYS = [dt.date(2026, 11, day) for day in (6, 7, 8)]
-FINES = ("2", "60", "5")
-"""One penalty in three versions, delivered on three days; the last is the truth."""
+STORIES = {2000: ("2", "60", "5"), 3000: ("2", "60", "2")}
+"""The fine of one penalty in three versions, delivered on three days; the last is the truth: changed twice; changed and changed back."""
 ORDERS = list(itertools.product(range(2), repeat=3))
-"""In which of the two nights each of the versions arrives: every way, one firm (2000 + place) each."""
+"""In which of the two nights each of the versions arrives: every way, one firm (the story's number + place) each."""
 
 
 TOLD_OF_ARRIVAL = {
@@ -48,14 +49,19 @@ TOLD_OF_ARRIVAL = {
     "data_cutoff": "the newest delivery known when the firm was scored; an equal score later opens no new version",
 }
 """Published columns that differ lawfully with the order of arrival, and why."""
+TOLD_WHEN_CHANGED_BACK = {
+    "delivered_on": "the day of the delivery that brought the version: one that says again what stands opens no new version",
+}
+"""The same of a record that was changed and changed back between two builds: readers never saw the change."""
 
 
 def arrivals(city: City, night: int) -> None:
     """What arrives in this night for the firms whose deliveries are late or out of order."""
     for version, day in enumerate(DAYS):
-        firms = [2000 + place for place, order in enumerate(ORDERS) if order[version] == night]
-        city.hand_in(day, "penalty", [penalty(n, n, fine_amount_wan=FINES[version]) for n in firms])
-        city.hand_in(day, "permit", [permit(n, n, permit_content=f"第{version}版") for n in firms])
+        arriving = [place for place, order in enumerate(ORDERS) if order[version] == night]
+        told = [(story + place, fines[version]) for story, fines in STORIES.items() for place in arriving]
+        city.hand_in(day, "penalty", [penalty(n, n, fine_amount_wan=fine) for n, fine in told])
+        city.hand_in(day, "permit", [permit(n, n, permit_content=f"{fine}版") for n, fine in told])
 
 
 @pytest.fixture(scope="module")
@@ -119,22 +125,41 @@ AS_JUDGED = (
     "select * from quality.rule_result order by 1, 2",
     "select * from quality.incident order by 1",
     "select * from quality.register order by 1",
+    "select * from quality.restated_row order by 1, 2",
 )
+Judged = list[list[tuple[Any, ...]]]
+
+
+def as_judged(city: City, but_for: Collection[str] = ()) -> Judged:
+    """What landing and gate hold; without what the deliveries `but_for` said about rows of others."""
+    with transaction(city.settings, "look") as conn, conn.cursor() as cursor:
+        restated.take_back(conn, sorted(but_for))
+        found = []
+        for statement in AS_JUDGED:
+            cursor.execute(statement)
+            found.append(cursor.fetchall())
+        conn.rollback()
+        return found
+
+
+def trial(city: City, day: dt.date) -> int:
+    """The deliveries of a day interpreted again, and a build that took no time; its number."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dbt, "run", lambda *_, **__: dbt.DbtResult(0, 0, 0, (), {}))
+        return propose(city.settings, city.registry, day, day, "试算 / a trial", "王经办", "kjj").build_no
 
 
 def replayed(city: City) -> int:
     """The first night read again with the changed rule: twice given up, once accepted with what came since; the build's number."""
     fresh = {batch_id for (batch_id,) in city.query("select batch_id from ops.batch where state = 'landed'")}
 
-    def judged() -> list[list[tuple[Any, ...]]]:
-        return [[row for row in city.query(one) if not fresh & {str(cell) for cell in row}] for one in AS_JUDGED]
+    def judged() -> Judged:
+        return [[row for row in rows if not fresh & {str(cell) for cell in row}] for rows in as_judged(city, fresh)]
 
     def tried() -> int:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(dbt, "run", lambda *_, **__: dbt.DbtResult(0, 0, 0, (), {}))
-            proposed = propose(city.settings, city.registry, FIRST, FIRST, "试算 / a trial", "王经办", "kjj")
+        proposed = trial(city, FIRST)
         assert judged() != before
-        return proposed.build_no
+        return proposed
 
     before = judged()
     proposed = tried()
@@ -180,8 +205,9 @@ def interrupted(city: City, reason: str, *, deliveries: int) -> None:
 
 def test_a_replay_tells_its_difference_before_it_is_seen(city: City) -> None:
     told = city.replayed["difference"]["records"]
-    assert told["permit"] == {"added": 14, "removed": 1, "changed": 4}, (
-        "7号, 71号, 6号, the 10 released and the firm all of whose versions came late; 8号"
+    assert told["permit"] == {"added": 15, "removed": 1, "changed": 6}, (
+        "7号, 71号, 6号, the 10 released and the firms all of whose versions came late; 8号;"
+        " 1号 and the firms of which another version stands than before"
     )
     assert told["penalty"]["removed"] == 1, "1号 is repaired as soon as the replay is accepted"
     after = city.run("diff", str(city.replayed["published"]), str(city.replayed["build_no"]))
@@ -263,43 +289,51 @@ def test_what_was_done_and_what_people_decided_is_the_same(city: City, rebuilt: 
 
 
 def test_the_newest_version_is_the_truth_in_whatever_order_they_came(city: City) -> None:
-    look = "select distinct {} from publish.{} where decision_document_no ~ '20[0-9]{{2}}号'"
+    look = "select distinct {} from publish.{} where decision_document_no ~ '〕{}[0-9]{{2}}号'"
     city.run("publish", str(city.replayed["build_no"]))
-    assert city.query(look.format("fine_amount_yuan", "penalty")) == [(50000,)]
-    assert city.query(look.format("permit_content", "permit")) == [("第2版",)]
+    for story, fine in (("20", 5), ("30", 2)):
+        assert city.query(look.format("fine_amount_yuan", "penalty", story)) == [(fine * 10000,)]
+        assert city.query(look.format("permit_content", "permit", story)) == [(f"{fine}版",)]
 
 
 Shown = dict[str, list[dict[str, str]]]
 
 
-def without_arrival(value: Any) -> Any:
-    """A row, and the documents in it, without what tells of arrival."""
+def without(names: Collection[str], value: Any) -> Any:
+    """A row, and the documents in it, without these columns."""
     if isinstance(value, dict):
-        return {name: without_arrival(item) for name, item in value.items() if name not in TOLD_OF_ARRIVAL}
-    return [without_arrival(item) for item in value] if isinstance(value, list) else value
+        return {name: without(names, item) for name, item in value.items() if name not in names}
+    return [without(names, item) for item in value] if isinstance(value, list) else value
 
 
 @pytest.fixture(scope="module")
-def by_order(city: City) -> list[Shown]:
+def by_order(city: City) -> dict[int, Shown]:
     """What every view shows of each of these firms, less what tells of arrival; its number, its codes and what is made from
     them are put aside."""
-    found: list[Shown] = [{} for _ in ORDERS]
+    numbers = [story + place for story in STORIES for place in range(len(ORDERS))]
+    found: dict[int, Shown] = {number: {} for number in numbers}
     for (view,) in city.query("select viewname from pg_views where schemaname = 'publish' order by 1"):
         look = f"select publish.look_at({city.replayed['build_no']}); select to_jsonb(v) from publish.{view} v"
         rows = [row for (row,) in city.query(look)]
-        for place in range(len(ORDERS)):
-            number, code = 2000 + place, uscc(2000 + place)
+        for number in numbers:
+            code = uscc(number)
             own = re.compile(f"{code}|{code[8:17]}|{number}|[0-9a-f]{{8}}-[0-9a-f-]{{27}}|[0-9a-f]{{32,64}}")
             about = [row for row in rows if re.search(f"{code}|〕{number}号", str(row))]
-            told = [{name: own.sub("*", str(value)) for name, value in without_arrival(row).items()} for row in about]
+            of_arrival = {*TOLD_OF_ARRIVAL, *(TOLD_WHEN_CHANGED_BACK if number >= 3000 else ())}
+            told = [
+                {name: own.sub("*", str(value)) for name, value in without(of_arrival, row).items()} for row in about
+            ]
             if told:
-                found[place][view] = sorted(told, key=str)
+                found[number][view] = sorted(told, key=str)
     return found
 
 
+@pytest.mark.parametrize("story", STORIES)
 @pytest.mark.parametrize("place", range(1, len(ORDERS)), ids=lambda place: str(ORDERS[place]))
-def test_every_published_column_is_the_same_in_whatever_order_they_came(by_order: list[Shown], place: int) -> None:
-    in_order, here = by_order[0], by_order[place]
+def test_every_published_column_is_the_same_in_whatever_order_they_came(
+    by_order: dict[int, Shown], story: int, place: int
+) -> None:
+    in_order, here = by_order[story], by_order[story + place]
     assert len(in_order) > 5
     assert {view: len(rows) for view, rows in here.items()} == {view: len(rows) for view, rows in in_order.items()}
     differing = {
@@ -310,6 +344,22 @@ def test_every_published_column_is_the_same_in_whatever_order_they_came(by_order
         if one[name] != other[name]
     }
     assert differing == set()
+
+
+def test_a_row_that_a_late_delivery_shows_to_be_no_duplicate_lands_and_is_counted(city: City) -> None:
+    """Changed and changed back, the change last: the row counts as accepted in its own delivery, whose sums still agree."""
+    night = [place for place, order in enumerate(ORDERS) if (order[0], order[2]) == (0, 0) and order[1] == 1]
+    found = city.query(
+        "select r.because_of <> r.batch_id, count(*), bool_and(l.row_no is not null) from quality.restated_row r"
+        " left join landing.penalty l using (batch_id, row_no, record_key) join ops.batch b using (batch_id)"
+        " where b.kind = 'penalty' group by 1"
+    )
+    assert found == [(True, len(night), True)]
+    counted = city.query(
+        "select b.batch_id from ops.batch b left join landing.penalty l using (batch_id) where b.kind = 'penalty'"
+        " and b.state in ('accepted', 'partly_accepted') group by 1 having count(l.row_no) <> b.rows_accepted"
+    )
+    assert counted == []
 
 
 def test_a_rollback_has_its_reason_and_brings_nothing_suppressed_back(rebuilt: City) -> None:
@@ -377,3 +427,16 @@ def test_the_journal_of_another_warehouse_is_never_written_over(
     with pytest.raises(JournalError, match="not this database's"):
         retention.hold(stranger.settings, reason="x", by="王经办", on=FIRST)
     assert {path: path.read_bytes() for path in folder.glob("_journal/*.json")} == files
+
+
+@pytest.mark.parametrize("day", DAYS)
+def test_a_trial_of_deliveries_that_came_late_is_withdrawn_exactly(city: City, day: dt.date) -> None:
+    """Of the change that came last, and of the rows before and after it."""
+    before = as_judged(city)
+    assert before[-1], "rows that a late delivery showed to be no duplicates"
+    trial(city, day)
+    during = as_judged(city)
+    assert [row[:3] for row in during[0]] == [row[:3] for row in before[0]], "the same rules find the same"
+    assert during != before, "deliveries were landed anew"
+    assert withdraw(city.settings, "李复核")
+    assert as_judged(city) == before
