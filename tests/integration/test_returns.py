@@ -19,7 +19,8 @@ from creditflow.ops.database import transaction
 from creditflow.ops.migrate import migrate
 from creditflow.ops.registry_sync import sync_registry
 from creditflow.quality.issues import sweep_issues
-from creditflow.quality.returns import ANSWER_FAULTS, answer_faults_sql, own_rows, shown_value, write_returns
+from creditflow.quality.returned import shown_value
+from creditflow.quality.returns import ANSWER_FAULTS, answer_faults_sql, own_rows, write_returns
 from creditflow.readers import read
 from creditflow.registry import Registry, load
 from tests.issue_world import DAY
@@ -266,7 +267,7 @@ def test_a_delivery_without_fault_does_not_go_back(house: House, tmp_path: Path)
 def test_a_workbook_has_an_end_and_the_twin_has_every_fault(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("creditflow.quality.returns.MAX_LINES", 2)
+    monkeypatch.setattr("creditflow.quality.returned.MAX_LINES", 2)
     rows = [house.permit(number, permit_category="x") for number in range(1, 5)]
     batch = house.drop(house.permits(tmp_path / "a.csv", rows))
     house.judge(batch, {number: ["PERMIT-LIST-PERMIT_CATEGORY"] for number in (2, 3, 4, 5)}, 4)
