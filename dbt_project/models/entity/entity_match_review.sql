@@ -1,5 +1,6 @@
 {{ config(meta={'key': ['record_id', 'record_kind'], 'scope': 'staging_review_scope', 'scope_column': 'record_id'}) }}
 -- depends_on: {{ ref('staging_review_scope') }}
+-- depends_on: {{ ref('entity_subject') }}
 -- Records whose subject is not certain, for people to judge: what the row says, and the registered subject that bears the
 -- same or the most similar name. A suggestion, never a link. A record that says nothing about a party, as a decision that
 -- names a document only, asks nothing.
@@ -35,15 +36,7 @@ similar_name as (
         best.subject_id,
         best.similarity
     from asked as a
-    inner join lateral (
-        select
-            s.subject_id,
-            similarity(s.name_key, a.name_key)::numeric(4, 3) as similarity
-        from {{ ref('entity_subject') }} as s
-        where s.name_key % a.name_key and {{ is_open('s') }} and s.is_registered
-        order by similarity(s.name_key, a.name_key) desc, s.subject_id asc
-        limit 1
-    ) as best on true
+    inner join lateral ops.most_similar_subject(a.name_key) as best on true
 ),
 
 suggested as (

@@ -3,7 +3,7 @@
     'provenance': ['source_version_at'],
     'indexes': [
         '(uscc)',
-        'using gin (name_key gin_trgm_ops) where known_to_build = <open>',
+        'using gin (name_key gin_trgm_ops) where known_to_build = <open> and is_registered',
     ],
 }) }}
 -- Every subject once: who it is by the register where the register knows it, else as the first records name it.
