@@ -64,4 +64,4 @@ final as (
 
 select distinct on (f.relation_id) f.*
 from final as f
-order by f.relation_id, f.valid_to nulls last
+order by f.relation_id, f.valid_to nulls last, f.valid_from nulls last, f.source_record_id
