@@ -20,7 +20,7 @@ EVERYBODY = (
 
 
 def test_the_search_by_steps_finds_what_a_look_at_all_names_finds(warehouse: Warehouse) -> None:
-    dice = random.Random(20261120)  # noqa: S311 - names, not secrets
+    dice = random.Random(20261120)
     marks = ["".join(dice.sample("鸿达兴盛锦源嘉和宏图瑞丰泰安", 2)) for _ in range(40)]
     names = [place + mark + trade + form for place, mark, trade, form in product(PLACES, marks, TRADES, FORMS)]
     asked = [
