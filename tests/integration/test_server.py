@@ -236,3 +236,16 @@ def test_a_server_about_to_start_is_never_taken_for_a_dead_one(tmp_path: Path) -
             if begun or state in {"Z", "X"}:
                 break
             assert not called_dead, "a living process was called dead"
+
+
+def test_only_generated_passwords_are_hashed_in_one_round(own: Settings) -> None:
+    """They are chance; a password that a person chooses afterwards gets PostgreSQL's own number of rounds."""
+    url = ensure_server(own).url("postgres")
+    rounds = (
+        "select string_agg(split_part(split_part(rolpassword, '$', 2), ':', 1), ' ' order by rolname) from pg_authid"
+    )
+    assert value(url, f"{rounds} where rolname in ('airflow', 'creditflow')") == "1 1"
+    assert (
+        value(url, "create role chosen login password 'a word' ; select current_setting('scram_iterations')") == "4096"
+    )
+    assert value(url, f"{rounds} where rolname = 'chosen'") == "4096"
