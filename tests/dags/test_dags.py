@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,36 +22,55 @@ Parse = Callable[..., dict[str, Any]]
 OTHERS = {"quality_gate", "warehouse", "reports", "digest", "maintenance", "registry_health", "replay"}
 
 
+@contextmanager
+def parsing(home: Path, **environment: str) -> Iterator[Parse]:
+    """A process that has Airflow imported: parse(project, **environment) -> what it finds in the DAG folder when sources/ is that
+    of `project`."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "CREDITFLOW"))}
+    environ.update(
+        AIRFLOW_HOME=str(home),
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{home}/unused.db",
+        AIRFLOW__CORE__UNIT_TEST_MODE="False",
+        CREDITFLOW_HOME=str(home / "creditflow"),
+        PYTHONPATH=str(PROJECT),
+        **environment,
+    )
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("parse.py")), str(PROJECT / "dags")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environ,
+        cwd=home,
+    ) as process:
+        asked, answers = process.stdin, process.stdout
+        assert asked is not None
+        assert answers is not None
+
+        def parse(project: Path = PROJECT, **environment: str) -> dict[str, Any]:
+            asked.write(json.dumps({"CREDITFLOW_PROJECT": str(project), **environment}) + "\n")
+            asked.flush()
+            said = list(itertools.takewhile(lambda line: not line.startswith("END:"), answers))
+            found = [line.removeprefix("JSON:") for line in said if line.startswith("JSON:")]
+            assert found, "".join(said)[-3000:]
+            return {**json.loads(found[0]), "log": "".join(said)}
+
+        yield parse
+        asked.close()
+
+
 @pytest.fixture(scope="session")
-def parse(tmp_path_factory: pytest.TempPathFactory) -> Parse:
-    """parse(project, **environment) -> what Airflow finds in the DAG folder when sources/ is that of `project`."""
-    home = tmp_path_factory.mktemp("airflow")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("airflow")
 
-    def run(project: Path = PROJECT, **environment: str) -> dict[str, Any]:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "CREDITFLOW"))}
-        environ.update(
-            AIRFLOW_HOME=str(home),
-            AIRFLOW__CORE__LOAD_EXAMPLES="False",
-            AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{home}/unused.db",
-            AIRFLOW__CORE__UNIT_TEST_MODE="False",
-            CREDITFLOW_PROJECT=str(project),
-            CREDITFLOW_HOME=str(home / "creditflow"),
-            PYTHONPATH=str(PROJECT),
-            **environment,
-        )
-        done = subprocess.run(
-            [sys.executable, str(Path(__file__).with_name("parse.py")), str(PROJECT / "dags")],
-            capture_output=True,
-            text=True,
-            env=environ,
-            cwd=home,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        line = next(line for line in done.stdout.splitlines() if line.startswith("JSON:"))
-        return {**json.loads(line.removeprefix("JSON:")), "log": done.stderr + done.stdout}
 
-    return run
+@pytest.fixture(scope="session")
+def parse(home: Path) -> Iterator[Parse]:
+    """What Airflow finds in the DAG folder, here and now."""
+    with parsing(home) as here:
+        yield here
 
 
 @pytest.fixture(scope="session")
@@ -150,9 +171,9 @@ def test_a_replay_is_started_by_a_person_who_says_which_nights_and_why(dags: dic
     assert params["publish"]["default"] is False
 
 
-def test_parsing_twice_gives_the_same_dags_whatever_the_hash_seed(parse: Parse, dags: dict[str, Any]) -> None:
-    again = parse(PYTHONHASHSEED="4711", TZ="America/New_York")
-    assert again["dags"] == dags
+def test_parsing_twice_gives_the_same_dags_whatever_the_hash_seed(home: Path, dags: dict[str, Any]) -> None:
+    with parsing(home, PYTHONHASHSEED="4711", TZ="America/New_York") as elsewhere:
+        assert elsewhere()["dags"] == dags
 
 
 def test_with_schedules_off_nothing_starts_by_itself(parse: Parse, dags: dict[str, Any]) -> None:
