@@ -254,7 +254,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     CREDITFLOW_PROJECT (default: the checkout this package lies in), CREDITFLOW_HOME (default: <project>/.creditflow),
     CREDITFLOW_WAREHOUSE_URL, CREDITFLOW_ARCHIVE_URL (default: file://<home>/archive), CREDITFLOW_KEY_FILE,
     CREDITFLOW_KEY_COMMAND, CREDITFLOW_AIRFLOW_URL, CREDITFLOW_ARCHIVE_SEALED (on or off, the default), CREDITFLOW_TIMEZONE,
-    CREDITFLOW_LANDING_PROCESSES (default: one for each core this process may use, at most 4).
+    CREDITFLOW_LANDING_PROCESSES (default: one more than the cores this process may use, at most 4; of one core, 1).
     """
     env = os.environ if environ is None else environ
     project = Path(env.get("CREDITFLOW_PROJECT") or Path(__file__).resolve().parent.parent).resolve()
@@ -276,7 +276,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 def _landing_processes(text: str | None) -> int:
     if not text:
-        return min(len(os.sched_getaffinity(0)), MOST_LANDING_PROCESSES)
+        cores = len(os.sched_getaffinity(0))
+        return min(cores + 1, MOST_LANDING_PROCESSES) if cores > 1 else 1
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 64):
         raise SettingsError(
             "CREDITFLOW_LANDING_PROCESSES 须为 1 至 64 的整数 / CREDITFLOW_LANDING_PROCESSES must be a number from 1 to 64"

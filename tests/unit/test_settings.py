@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -35,6 +36,14 @@ def test_the_warehouse_url_of_a_server_never_started_is_a_clear_error(tmp_path: 
 def test_a_large_delivery_may_be_left_to_one_process() -> None:
     assert load_settings({"CREDITFLOW_LANDING_PROCESSES": "1"}).landing_processes == 1
     assert 1 <= load_settings({}).landing_processes <= 4
+
+
+@pytest.mark.parametrize(("cores", "processes"), [(1, 1), (2, 3), (3, 4), (8, 4)])
+def test_one_process_more_than_cores_shares_a_large_delivery(
+    monkeypatch: pytest.MonkeyPatch, cores: int, processes: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    assert load_settings({}).landing_processes == processes
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "１"])
