@@ -9,8 +9,12 @@ Promises
 
 from __future__ import annotations
 
+from binascii import hexlify
 from collections.abc import Callable, Collection, Sequence
 from hashlib import sha256
+from typing import Protocol
+
+import numpy as np
 
 from creditflow.identity.codes import org_code_ok, reg_no_ok
 from creditflow.identity.normal import BLANKS, normal_document_no, normal_name
@@ -48,15 +52,20 @@ def key_maker(
     return key_of
 
 
-Columns = Callable[[int], Sequence[bytes]]
-"""Gives a canonical column of some rows by its place: UTF-8 without NUL."""
+class Rows(Protocol):
+    """Some rows, as UTF-8 without NUL, by the places of their values."""
+
+    def column(self, place: int, /) -> Sequence[bytes]:
+        """A value of every row."""
+
+    def cell(self, place: int, row: int, /) -> bytes:
+        """A value of one row."""
 
 
 def keys_maker(
     kind: Kind, department: str, position: dict[str, int], identifying: Collection[bytes], valid: Callable[[str], bool]
-) -> Callable[[Columns, Sequence[bytes]], list[bytes]]:
-    """What `key_maker` says, for many rows at once: a function (columns, content hashes in hexadecimal) -> the first 16
-    bytes of each row's key hash.
+) -> Callable[[Rows, Sequence[bytes]], list[bytes]]:
+    """What `key_maker` says, for many rows at once: a function (rows, their content hashes) -> record keys.
 
     valid: whether a code identifies somebody, by USCC or registration number alike. identifying: codes of which that is
     known.
@@ -64,34 +73,43 @@ def keys_maker(
     weaker = _weaker(kind, position, valid)
     uscc = position.get(kind.counterparty.get("uscc", ""))
     needed = _needed(kind)
-    prefix = kind.name.encode() + b"|"
+    prefix = kind.name.encode()
 
-    def party(columns: Columns, row: int) -> bytes:
+    def party(rows: Rows, row: int, code: bytes) -> bytes:
         """Who one row is about."""
-        code = b"" if uscc is None else columns(uscc)[row]
         if code and valid(code.decode()):
             return code
-        return weaker(lambda at: columns(at)[row].decode()).encode()
+        return weaker(lambda place: rows.cell(place, row).decode()).encode()
 
-    def part(name: str, columns: Columns, count: int) -> Sequence[bytes]:
+    def part(name: str, rows: Rows, count: int) -> Sequence[bytes]:
         if name == "@counterparty":
-            codes = [b""] * count if uscc is None else columns(uscc)
-            return [code if code in identifying else party(columns, row) for row, code in enumerate(codes)]
+            codes = [b""] * count if uscc is None else rows.column(uscc)
+            return [code if code in identifying else party(rows, row, code) for row, code in enumerate(codes)]
         if name == "@department" or name not in position:
             return [department.encode() if name == "@department" else b""] * count
-        return _values(_reading(kind, name), columns(position[name]))
+        return _values(_reading(kind, name), rows.column(position[name]))
 
-    def keys_of(columns: Columns, contents: Sequence[bytes]) -> list[bytes]:
-        parts = [part(name, columns, len(contents)) for name in kind.record_key]
+    def keys_of(rows: Rows, contents: Sequence[bytes]) -> list[bytes]:
+        parts = [part(name, rows, len(contents)) for name in kind.record_key]
         for at in needed:
             if not all(parts[at]):
                 parts[at] = [value or b"#" + content for value, content in zip(parts[at], contents, strict=True)]
-        texts = list(map(b"|".join, zip(*parts, strict=True)))
-        if b"".join(texts).count(b"|") != len(texts) * (len(parts) - 1):
-            texts = [record_key_text(list(map(bytes.decode, found))).encode() for found in zip(*parts, strict=True)]
-        return [sha256(prefix + text).digest()[:16] for text in texts]
+        texts = list(map(b"|".join, zip([prefix] * len(contents), *parts, strict=True)))
+        signs = np.frombuffer(b"".join(texts), dtype=np.uint8)
+        if np.count_nonzero(signs == ord("|")) != len(texts) * len(parts):
+            texts = [
+                b"%b|%b" % (prefix, record_key_text(list(map(bytes.decode, found))).encode())
+                for found in zip(*parts, strict=True)
+            ]
+        return hashes(texts)
 
     return keys_of
+
+
+def hashes(texts: Sequence[bytes]) -> list[bytes]:
+    """The first half of each text's SHA-256, in hexadecimal."""
+    digits = hexlify(b"".join([sha256(text).digest() for text in texts]))
+    return [digits[at : at + 32] for at in range(0, len(digits), 64)]
 
 
 def _needed(kind: Kind) -> list[int]:
@@ -106,6 +124,8 @@ def _needed(kind: Kind) -> list[int]:
 def _values(reading: Callable[[str], str], column: Sequence[bytes]) -> Sequence[bytes]:
     """A column as a part of keys. No reading touches NUL, so one pass over the joined values mostly shows that nothing
     is to be done."""
+    if reading is _as_written:
+        return column
     if reading is _trimmed:
         known = {value: _trimmed(value.decode()).encode() for value in set(column)}
         return [known[value] for value in column]

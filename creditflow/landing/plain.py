@@ -12,9 +12,7 @@ Promises
 from __future__ import annotations
 
 import re
-from binascii import hexlify
 from collections.abc import Sequence
-from hashlib import sha256
 from itertools import compress
 
 import numpy as np
@@ -23,13 +21,16 @@ from numpy.typing import NDArray
 from creditflow.identity.many import uscc_ok_many
 from creditflow.landing.amend import Meaning, Notes, meanings, only_lookups
 from creditflow.landing.delivered import CACHE_LIMIT, Controls, Delivered
-from creditflow.landing.keys import keys_maker
+from creditflow.landing.keys import hashes, keys_maker
 from creditflow.landing.layout import Layout
 from creditflow.landing.tables import DEFECTS, NOTES
 
 _MAY_BE_BLANK = np.zeros(256, dtype=bool)
 """By first byte: white space, control characters and invisible ones in UTF-8 (and some that are not)."""
 _MAY_BE_BLANK[[*range(0x21), 0x7F, 0xC2, 0xE1, 0xE2, 0xE3, 0xEF]] = True
+
+_NARROW = 64
+"""Bytes of the widest column whose cells are gathered at once."""
 
 _clocks = re.compile(rb"(?:[^\0]{10}[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?\0)*").fullmatch
 _written = re.compile(rb"[0-9A-Z]+").fullmatch
@@ -40,14 +41,16 @@ Numbers = NDArray[np.intp]
 
 class _Grid:
     """Where the cells of some lines lie. at: which lines they are, those with as many cells as headings and nothing that
-    needs a closer look; count: of all lines; tail: the layout's."""
+    needs a closer look (so no NUL); count: of all lines; tail: the layout's."""
 
     def __init__(self, block: bytes, delimiter: bytes, width: int, tail: list[bytes]) -> None:
         self._text = text = block if block.endswith(b"\n") else block + b"\n"
-        self._tabbed = text.replace(delimiter, b"\t")
         self._width, self._tail = width, tail
         signs = np.frombuffer(text, dtype=np.uint8)
         stops = np.flatnonzero((signs == delimiter[0]) | (signs == ord("\n")))
+        tabbed = signs.copy()
+        tabbed[stops] = ord("\t")
+        self._tabbed = tabbed.tobytes()
         last = np.flatnonzero(signs[stops] == ord("\n"))
         ends, cells = stops[last], np.diff(last, prepend=-1)
         starts = np.concatenate(([0], ends[:-1] + 1))
@@ -59,8 +62,8 @@ class _Grid:
                 fit[np.searchsorted(ends, np.flatnonzero(signs == sign[0]))] = False
         self.count = len(ends)
         self.at = np.flatnonzero(fit)
+        self._first: Numbers = starts[fit]
         self._stops = stops[np.repeat(fit, cells)].reshape(-1, width)
-        self._starts = np.column_stack((starts[fit], self._stops[:, :-1] + 1))
         self._columns: dict[int, Column] = {}
 
     def column(self, cell: int) -> Column:
@@ -70,20 +73,49 @@ class _Grid:
             found = self._columns[cell] = self._cells(cell)
         return found
 
+    def cell(self, cell: int, line: int) -> bytes:
+        """The value of one cell of one line."""
+        column = self._columns.get(cell)
+        if column is not None:
+            return column[line]
+        if cell >= self._width:
+            return self._tail[cell - self._width]
+        start = self._stops.item(line, cell - 1) + 1 if cell else self._first.item(line)
+        return self._text[start : self._stops.item(line, cell)]
+
+    def filled(self, cell: int) -> list[int]:
+        """In which lines a cell holds something."""
+        if cell >= self._width:
+            return list(range(len(self.at))) if self._tail[cell - self._width] else []
+        return list(np.flatnonzero(self._starts(cell) != self._stops[:, cell]).tolist())
+
+    def _starts(self, cell: int) -> Numbers:
+        if cell == 0:
+            return self._first
+        behind: Numbers = self._stops[:, cell - 1] + 1
+        return behind
+
     def _cells(self, cell: int) -> Column:
+        """Narrow ones are gathered at once as NumPy's byte strings, which end where their NULs begin."""
         if cell >= self._width:
             return [self._tail[cell - self._width]] * len(self.at)
-        starts, stops = self._starts[:, cell], self._stops[:, cell]
-        if np.array_equal(starts, stops):
-            return [b""] * len(self.at)
-        text = self._text
-        return [text[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
+        text, starts, stops = self._text, self._starts(cell), self._stops[:, cell]
+        lengths = stops - starts
+        longest = int(lengths.max(initial=0))
+        if longest == 0:
+            return [b""] * len(lengths)
+        if longest > _NARROW or starts[-1] + longest > len(text):
+            return [text[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
+        found = np.ndarray(len(text) - longest + 1, f"S{longest}", text, strides=(1,))[starts]
+        if int(lengths.min()) < longest:
+            found.view(np.uint8).reshape(-1, longest)[np.arange(longest) >= lengths[:, None]] = 0
+        return list(found.tolist())
 
     def tabbed(self, first: int, last: int) -> Column:
         """Cells that stand side by side, from the first to the last, with tabs between them."""
         if first == last:
             return self.column(first)
-        text, starts, stops = self._tabbed, self._starts[:, first].tolist(), self._stops[:, last].tolist()
+        text, starts, stops = self._tabbed, self._starts(first).tolist(), self._stops[:, last].tolist()
         return [text[start:stop] for start, stop in zip(starts, stops, strict=True)]
 
     def leave(self, leaving: set[int]) -> None:
@@ -91,7 +123,7 @@ class _Grid:
         if leaving:
             staying = np.ones(len(self.at), dtype=bool)
             staying[list(leaving)] = False
-            self.at, self._starts, self._stops = self.at[staying], self._starts[staying], self._stops[staying]
+            self.at, self._first, self._stops = self.at[staying], self._first[staying], self._stops[staying]
             self._columns.clear()
 
 
@@ -110,8 +142,7 @@ class PlainLane:
         self._layout, self._delivered, self._delimiter = layout, delivered, delimiter
         self._controls = controls
         cell = [layout.cell_of[name] for name in layout.names]
-        self._picked = cell[: layout.plain]
-        self._runs = _side_by_side(self._picked, layout.width)
+        self._runs = _side_by_side(cell[: layout.plain], layout.width)
         self._tail = [value.encode() for value in layout.tail]
         self._codes = [cell[at] for at in codes]
         self._persons = [(cell[at], None if type_at is None else cell[type_at]) for at, type_at in persons]
@@ -122,7 +153,7 @@ class PlainLane:
         ]
         self._operations: dict[bytes, bytes] = {}
         self._days: set[bytes] = set()
-        position = {name: at for name, at in layout.position.items() if at < layout.plain}
+        position = {name: cell[at] for name, at in layout.position.items() if at < layout.plain}
         self._keys_of = keys_maker(
             delivered.kind, delivered.feed.department, position, self._identifying, delivered.codes.valid
         )
@@ -206,13 +237,14 @@ class PlainLane:
         """The lines of ordinary rows."""
         count, controls = len(grid.at), self._controls
         data = self._data(grid)
-        marked = [text + b"\0" + b"-" * len(self._persons) for text in data]
+        nobody = b"\0" + b"-" * len(self._persons)
+        marked = [text + nobody for text in data]
         people = [b"\t" * (3 * len(self._persons) - 1)] * count
-        for at in {place for column, _ in self._persons for place in compress(range(count), grid.column(column))}:
+        for at in {line for column, _ in self._persons for line in grid.filled(column)}:
             people[at], marks = self._protect(grid, at)
             marked[at] = data[at] + marks
-        contents = _hexadecimal([sha256(text).digest()[:16] for text in marked])
-        keys = _hexadecimal(self._keys_of(lambda at: grid.column(self._picked[at]), contents))
+        contents = hashes(marked)
+        keys = self._keys_of(grid, contents)
         sequences = written = [b"%d" % number for number in (grid.at + first).tolist()]
         fields: list[Sequence[bytes]] = []
         if controls is not None:
@@ -265,10 +297,10 @@ class PlainLane:
         fields: list[str] = []
         marks = b"\0"
         for column, type_column in self._persons:
-            number = grid.column(column)[at]
+            number = grid.cell(column, at)
             if number:
                 kept = keys.protect(
-                    number.decode(), None if type_column is None else grid.column(type_column)[at].decode()
+                    number.decode(), None if type_column is None else grid.cell(type_column, at).decode()
                 )
                 fields += (kept.hash or "", kept.cipher or "", kept.check)
                 marks += b"%c" % kept.mark
@@ -276,12 +308,6 @@ class PlainLane:
                 fields += ("", "", "")
                 marks += b"-"
         return "\t".join(fields).encode(), marks
-
-
-def _hexadecimal(hashes: list[bytes]) -> list[bytes]:
-    """16 bytes each as 32 digits."""
-    digits = hexlify(b"".join(hashes))
-    return [digits[at : at + 32] for at in range(0, len(digits), 32)]
 
 
 def _side_by_side(cells: list[int], width: int) -> list[tuple[int, int]]:

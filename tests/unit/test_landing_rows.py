@@ -146,6 +146,36 @@ def test_ordinary_rows_do_take_the_short_way(monkeypatch: pytest.MonkeyPatch) ->
     assert sum(taken) >= 990
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            *[st.integers(0, plain._NARROW + 3).map(lambda size: b"abcdefg" * size)] * 2, st.sampled_from([b"", b"z"])
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    st.integers(0, plain._NARROW + 3),
+    st.sampled_from([b"\n", b"\r\n"]),
+    st.booleans(),
+)
+def test_cells_are_found_whatever_their_width_and_wherever_they_lie(
+    rows: list[tuple[bytes, ...]], width: int, end: bytes, ended: bool
+) -> None:
+    table = [(b"1" + row[0][:width], row[1][:width], row[2]) for row in rows]
+    block = end.join(b",".join(row) for row in table) + (end if ended else b"")
+    grid = plain._Grid(block, b",", 3, [b"", b"constant"])
+    expected = [*map(list, zip(*table, strict=True)), [b""] * len(rows), [b"constant"] * len(rows)]
+    for place, values in enumerate(expected):
+        assert [grid.cell(place, line) for line in range(len(rows))] == values
+        assert grid.filled(place) == [line for line, value in enumerate(values) if value]
+        assert grid.column(place) == values
+        assert [grid.cell(place, line) for line in range(len(rows))] == values
+    assert grid.tabbed(0, 2) == [b"\t".join(row) for row in table]
+    grid.leave({0})
+    assert [grid.column(place) for place in range(3)] == [values[1:] for values in expected[:3]]
+
+
 def test_lines_fit_the_columns() -> None:
     found, _, columns = lines_of(document([{"XK_XDR_MC": "甲\t乙\\丙"}, {"XK_XDR_MC": "丁"}]), short=True)
     for line in found.decode().splitlines():
