@@ -16,12 +16,18 @@ from typing import Any
 
 import psycopg2
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as properties
 from psycopg2 import sql
 
 from creditflow.ops.migrate import migrate
 from creditflow.server import Server, ensure_server, remove_server
 from creditflow.settings import Settings
 
+properties.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+properties.load_profile(
+    "repeatable"
+)  # the same examples every time, however busy the machine; `make fuzz` looks further
 PROJECT = Path(__file__).resolve().parent.parent
 REALDATA = PROJECT.parent / "shared" / "realdata"
 TEMPLATE = "creditflow_template"

@@ -17,6 +17,7 @@ from creditflow.settings import Settings
 from tests.quality.world import Gatehouse
 
 PROJECT = Path(__file__).resolve().parents[2]
+JUDGED = ("rule_result", "row_verdict", "restated_row", "incident", "register")
 
 
 @pytest.fixture(scope="session")
@@ -68,11 +69,13 @@ def gatehouse(module_settings: Settings, registry: Registry) -> Gatehouse:
 def fresh(module_settings: Settings, registry: Registry) -> Gatehouse:
     """The gate on the module's database, emptied of batches."""
     house = Gatehouse(module_settings, registry, load_lists(PROJECT))
-    house.query(
-        "truncate ops.batch, ops.event, quality.rule_result, quality.row_verdict, quality.incident, quality.register"
+    emptied = (
+        "ops.batch",
+        "ops.event",
+        *(f"quality.{name}" for name in JUDGED),
+        *(f"landing.{kind}" for kind in registry.kinds),
     )
-    for kind in registry.kinds:
-        house.query(f"truncate landing.{kind}")
+    house.query("; ".join(f"delete from {table}" for table in emptied))  # few rows: truncating takes 30 times as long
     return house
 
 
