@@ -23,7 +23,7 @@ from creditflow.landing import ensure_tables, land, work_table
 from creditflow.ops.batches import next_batch_id, register
 from creditflow.ops.database import Connection, connect
 from creditflow.quality.checks import Row, literal
-from creditflow.quality.compiling import FOREIGN, REPEATED_KEY, REPEATED_NUMBER, pass_over, powers, rule_sql
+from creditflow.quality.compiling import cross_row_tables, pass_over, powers, rule_sql
 from creditflow.quality.rulebook import Rule, RuleBook, load_rulebook
 from creditflow.registry import Registry
 from creditflow.settings import Settings
@@ -58,6 +58,7 @@ def hand_written_pass(
     authorities = powers(registry, kind_name)
     row = Row(
         kind,
+        batch_id="hand",
         received=f"date {literal(received)}",
         lists=book.lists,
         authorities=tuple(sorted(authorities)),
@@ -79,16 +80,11 @@ def hand_written_pass(
         filters=(),
         authorities=authorities,
     ).before
-    tables = (
-        f"create unlogged table if not exists {REPEATED_KEY} (record_key uuid)",
-        f"create unlogged table if not exists {REPEATED_NUMBER} (authority text, number text)",
-        f"create unlogged table if not exists {FOREIGN} (row_no integer)",
-    )
     select = (
         f"select w.row_no, array_remove(array[{broken}], null) as broken"
         f" from (select r.row_no, {source} from {work} r offset 0) w left join quality.register g on g.uscc = {uscc}"
     )
-    return (*tables, *before), select, rules
+    return (cross_row_tables(), *before), select, rules
 
 
 def hand_written(conn: Connection, registry: Registry, book: RuleBook, batch_id: str) -> dict[str, float]:

@@ -85,7 +85,8 @@ class Row:
     """SQL names of one row of a work table, and the parsed values that the rules of one pass share.
 
     source: SQL of the inner row (`select <source> from <work table> r`), grown as checks ask for parsed values.
-    received: SQL date literal; nothing can have been decided after it.
+    batch_id: the delivery, whose facts across rows are looked up. received: SQL date literal; nothing can have been decided
+    after it.
     lists: values of each code list. authorities: codes of the authorities the registry knows; empowered: of these, the
     ones whose department supplies this kind.
     measures: aggregates over the rows of a delivery (`select <measures> from (<inner rows>) w`), for batch checks.
@@ -95,12 +96,14 @@ class Row:
         self,
         kind: KindLike,
         *,
+        batch_id: str = "",
         received: str = "null::date",
         lists: Mapping[str, tuple[str, ...]] | None = None,
         authorities: tuple[str, ...] = (),
         empowered: tuple[str, ...] = (),
     ) -> None:
         self.kind = kind
+        self.of_batch = f"batch_id = {literal(batch_id)}"
         self.types = {column.name: column.type for column in kind.columns}
         self.received = received
         self.lists = lists or {}
@@ -757,7 +760,7 @@ class OneVersionOfRecord(Check):
         """Never null."""
         row.needs_repeats = True
         row.own("record_key", "r.record_key")
-        return "(w.record_key not in (select record_key from work.gate_repeated_key))"
+        return f"(w.record_key not in (select record_key from work.gate_repeated_key where {row.of_batch}))"
 
 
 class OneDecisionPerNumber(Check):
@@ -775,7 +778,7 @@ class OneDecisionPerNumber(Check):
         """Null when there is no number."""
         row.decision = (self.authority, self.number, self.same)
         pair = f"(coalesce({row.text(self.authority)}, ''), {row.text(self.number)})"
-        repeated = "select authority, number from work.gate_repeated_number"
+        repeated = f"select authority, number from work.gate_repeated_number where {row.of_batch}"
         return f"case when {row.text(self.number)} is not null then {pair} not in ({repeated}) end"
 
 
@@ -785,8 +788,8 @@ class AnswersReturn(Check):
     def sql(self, row: Row) -> str:
         """Null in a delivery that is no corrected workbook (none of its rows names a returned batch)."""
         row.needs_returns = True
-        answering = "(select count(*) > 0 from work.gate_foreign)"
-        return f"case when {answering} then w.row_no not in (select row_no from work.gate_foreign) end"
+        foreign = f"from work.gate_foreign where {row.of_batch}"
+        return f"case when (select count(*) > 0 {foreign}) then w.row_no not in (select row_no {foreign}) end"
 
 
 class OneAnswer(Check):

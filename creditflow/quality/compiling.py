@@ -24,6 +24,14 @@ FAILING = "work.gate_failing"
 BATCH_FACTS = "work.gate_batch"
 
 
+CROSS_ROWS = {
+    REPEATED_KEY: "batch_id text, record_key uuid",
+    REPEATED_NUMBER: "batch_id text, authority text, number text",
+    FOREIGN: "batch_id text, row_no integer",
+}
+"""Tables with what a rule must know of other rows of its delivery, and their columns."""
+
+
 @dataclass(frozen=True)
 class Pass:
     """The SQL of one batch's pass. before: statements that fill the cross-row tables; select: the verdict columns."""
@@ -75,6 +83,7 @@ def pass_over(
     own = {rule.rule_id: rule for rule in book.rules(kind.name, department)}
     row = Row(
         kind,
+        batch_id=batch_id,
         received=f"date {literal(received)}",
         lists=book.lists,
         authorities=tuple(sorted(authorities)),
@@ -97,7 +106,7 @@ def pass_over(
         f"select {literal(batch_id)}::text as batch_id, w.row_no, {', '.join(columns)}"
         f" from (select r.row_no{source} from {work} r{where} offset 0) w{register}"
     )
-    return Pass(tuple(_cross_rows(row, work, department)), select)
+    return Pass(tuple(_cross_rows(row, batch_id, work, department)), select)
 
 
 def powers(registry: Registry, kind: str) -> dict[str, bool]:
@@ -117,23 +126,29 @@ def rule_sql(rule: Rule, row: Row) -> str:
     return f"case when {applies} then {check} end"
 
 
-def _cross_rows(row: Row, work: str, department: str) -> list[str]:
+def cross_row_tables() -> str:
+    """SQL: the cross-row tables, made anew and empty."""
+    return "; ".join(
+        f"drop table if exists {name}; create unlogged table {name} ({columns})" for name, columns in CROSS_ROWS.items()
+    )
+
+
+def _cross_rows(row: Row, batch_id: str, work: str, department: str) -> list[str]:
     statements = []
+    batch = literal(batch_id)
     if row.needs_returns:
-        statements.append(f"truncate {FOREIGN}")
         # row 0 marks the delivery as a corrected workbook
         statements.append(
-            f"insert into {FOREIGN} select 0 where exists (select from {work} where extra ? {literal(BATCH_HEADING)})"
-            f" union all select row_no from ({answer_faults_sql(work, literal(department), literal(row.kind.name))}) f"
+            f"insert into {FOREIGN} select {batch}, 0 where exists (select from {work} where extra ? {literal(BATCH_HEADING)})"
+            f" union all select {batch}, row_no from ({answer_faults_sql(work, literal(department), literal(row.kind.name))}) f"
         )
     if row.needs_repeats:
         twice = (
             f"select record_key from {work} where op = 'I' and record_key is not null group by 1 having count(*) > 1"
         )
-        statements.append(f"truncate {REPEATED_KEY}")
         statements.append(
-            f"insert into {REPEATED_KEY} select record_key from {work} join ({twice}) k using (record_key)"
-            " where op = 'I' group by 1 having count(distinct content_hash) > 1"
+            f"insert into {REPEATED_KEY} select {batch}, record_key from {work} join ({twice}) k using (record_key)"
+            " where op = 'I' group by record_key having count(distinct content_hash) > 1"
         )
     if row.decision:
         authority, number, same = row.decision
@@ -142,11 +157,10 @@ def _cross_rows(row: Row, work: str, department: str) -> list[str]:
         )
         pair = f"coalesce(btrim({authority}), '') as authority, btrim({number}) as number"
         twice = f"select {pair} from {work} where {number} is not null and op in ('I', 'U') group by 1, 2 having count(*) > 1"
-        statements.append(f"truncate {REPEATED_NUMBER}")
         statements.append(
-            f"insert into {REPEATED_NUMBER} select k.authority, k.number from ({twice}) k"
+            f"insert into {REPEATED_NUMBER} select {batch}, k.authority, k.number from ({twice}) k"
             f" join {work} r on btrim(r.{number}) = k.number and coalesce(btrim(r.{authority}), '') = k.authority"
-            f" where r.op in ('I', 'U') group by 1, 2 having count(distinct ({told})) > 1"
+            f" where r.op in ('I', 'U') group by k.authority, k.number having count(distinct ({told})) > 1"
             " and count(distinct r.record_key) > 1"
         )
     return statements

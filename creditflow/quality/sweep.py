@@ -3,6 +3,7 @@
 Promises
 - One sweep judges all waiting batches, kind by kind, importing Great Expectations once; registrations come first, so
   that the other kinds are compared with tonight's register. Verdicts and transactions are per batch.
+- Many rows are passed over by several sessions side by side, which only read; all that is decided, is so in one order.
 - A batch that fails twice inside the gate is held as `gate_error` and stops nobody else.
 - Killed at any point and run again, it gives the same warehouse: a batch is `landed` until its verdicts are committed.
 - The work table is trusted only if it holds the rows that were counted when it was read; otherwise the batch lands
@@ -36,15 +37,14 @@ from creditflow.quality.checks import literal
 from creditflow.quality.compiling import (
     BATCH_FACTS,
     FAILING,
-    FOREIGN,
-    REPEATED_KEY,
-    REPEATED_NUMBER,
     batch_facts,
+    cross_row_tables,
     gate_table,
     pass_over,
     powers,
 )
 from creditflow.quality.rulebook import Rule, RuleBook, load_or_previous
+from creditflow.quality.sessions import Sessions
 from creditflow.quality.verdicts import BatchVerdict, Decision, decide
 from creditflow.registry import Kind, Registry
 from creditflow.settings import Settings
@@ -56,6 +56,15 @@ log = logging.getLogger(__name__)
 
 SLICE_ROWS = 250_000
 """Rows validated at a time: bounds the memory that failing rows can take, whatever the size of a batch."""
+
+SHARED_ROWS = 20_000
+"""From so many rows on, a slice is passed over by several sessions at a time."""
+
+Span = tuple[int, int]
+"""First and last row_no"""
+_LAST_ROW = 2**31 - 1
+Slice = list[tuple[dict[str, Any], Span | None]]
+"""What is validated at a time: batches, each as a whole or a span of it"""
 
 ATTEMPTS = 2
 """A batch that fails this often inside the gate is held."""
@@ -104,9 +113,10 @@ def gate(
         if book.fallback:
             _report_fallback(conn, book, waiting)
         verdicts: list[BatchVerdict] = []
-        for verdict in _Sweep(settings, registry, book, conn).run(waiting) if waiting else ():
-            verdicts.append(verdict)
-            tell(verdict.batch_id)
+        with Sessions(settings, "gate pass", settings.landing_processes) as sessions:
+            for verdict in _Sweep(settings, registry, book, conn, sessions).run(waiting) if waiting else ():
+                verdicts.append(verdict)
+                tell(verdict.batch_id)
     finally:
         conn.close()
     if verdicts:
@@ -255,11 +265,14 @@ def _report_fallback(conn: Connection, book: RuleBook, waiting: Sequence[Mapping
 class _Sweep:
     """One sweep over the waiting batches."""
 
-    def __init__(self, settings: Settings, registry: Registry, book: RuleBook, conn: Connection) -> None:
+    def __init__(
+        self, settings: Settings, registry: Registry, book: RuleBook, conn: Connection, sessions: Sessions
+    ) -> None:
         self.settings = settings
         self.registry = registry
         self.book = book
         self.conn = conn
+        self.sessions = sessions
         self._validator: Validator | None = None
         self._step = {"sweep": str(uuid.uuid4()), "rules": journal.keep_rules(settings)}
 
@@ -333,13 +346,13 @@ class _Sweep:
         repaired = sum(self._repair(kind, batch["department"], works[batch["batch_id"]]) for batch in batches)
         if repaired:
             log.info("gate of %s: %s codes repaired from the register", name, repaired)
-        failing_batches, evaluated_batches = self._batch_rules(kind, batches, works)
         rules = self.book.union(name, sorted({batch["department"] for batch in batches}))
         numbers = {rule.rule_id: number for number, rule in enumerate(rules)}
         evaluated: dict[str, dict[str, int]] = {}
         for piece in self._slices(batches, works):
             self._evaluate(kind, rules, numbers, piece, works, evaluated)
         self._execute(f"analyze {FAILING}")
+        failing_batches, evaluated_batches = self._batch_rules(kind, batches, works)
         share = (time.monotonic() - started) / max(1, sum(batch["rows_read"] for batch in batches) + len(batches))
         for batch in batches:
             begun = time.monotonic()
@@ -370,9 +383,7 @@ class _Sweep:
             self._execute(f"drop table if exists {table}")
 
     def _prepare_tables(self) -> None:
-        self._execute(f"create unlogged table if not exists {REPEATED_KEY} (record_key uuid)")
-        self._execute(f"create unlogged table if not exists {REPEATED_NUMBER} (authority text, number text)")
-        self._execute(f"create unlogged table if not exists {FOREIGN} (row_no integer)")
+        self._execute(cross_row_tables())
         self._execute(f"drop table if exists {FAILING}")
         self._execute(f"create unlogged table {FAILING} (batch_id text, rule_no integer, row_no integer)")
 
@@ -444,16 +455,17 @@ class _Sweep:
         kind: Kind,
         rules: Sequence[Rule],
         numbers: Mapping[str, int],
-        piece: Sequence[tuple[dict[str, Any], tuple[int, int] | None]],
+        piece: Slice,
         works: Mapping[str, str],
         evaluated: dict[str, dict[str, int]],
     ) -> None:
         """One slice: the pass in SQL, the decision by Great Expectations, the failing keys into work.gate_failing."""
         table = gate_table(kind.name)
-        self._execute(f"drop table if exists {table}")
+        columns = ", ".join(["batch_id text", "row_no integer", *(f"{rule.column} boolean" for rule in rules)])
+        self._execute(f"drop table if exists {table}; create unlogged table {table} ({columns})")
         authorities = powers(self.registry, kind.name)
-        rows = 0
-        for place, (batch, span) in enumerate(piece):
+        passes: list[str] = []
+        for batch, span in _parts(piece, self.sessions.most):
             feed = self.registry.feed(batch["department"], batch["feed"])
             one = pass_over(
                 kind,
@@ -470,8 +482,11 @@ class _Sweep:
             if span is None or span[0] == 0:
                 for statement in one.before:
                     self._execute(statement)
-            into = f"create unlogged table {table} as" if place == 0 else f"insert into {table}"
-            rows += self._execute(f"{into} {one.select}")
+            passes.append(f"insert into {table} {one.select}")
+        if _rows_of(piece) < SHARED_ROWS or self.sessions.most == 1:
+            rows = sum(self._execute(statement) for statement in passes)
+        else:
+            rows = self.sessions.run(passes, meanwhile=self._great_expectations)
         failing = io.StringIO()
         for rule_id, keys in self._validate(table, rules, max(rows, 1)):
             number = numbers[rule_id]
@@ -484,9 +499,7 @@ class _Sweep:
             for rule_id, count in counts.items():
                 known[rule_id] = known.get(rule_id, 0) + count
 
-    def _slices(
-        self, batches: Sequence[dict[str, Any]], works: Mapping[str, str]
-    ) -> Iterator[list[tuple[dict[str, Any], tuple[int, int] | None]]]:
+    def _slices(self, batches: Sequence[dict[str, Any]], works: Mapping[str, str]) -> Iterator[Slice]:
         """What is validated at a time: several whole batches, or spans of row numbers of a big one."""
         if len(batches) > 1 or batches[0]["rows_read"] <= SLICE_ROWS:
             yield [(batch, None) for batch in batches]
@@ -502,17 +515,24 @@ class _Sweep:
     def _validate(
         self, table: str, rules: Sequence[Rule], rows: int
     ) -> Iterator[tuple[str, Sequence[tuple[str, int]]]]:
-        from creditflow.quality.expectations import Expected, Validator
+        from creditflow.quality.expectations import Expected
 
-        if self._validator is None:
-            self._validator = Validator(self.settings.warehouse_url)
+        validator = self._great_expectations()
         expected = [
             Expected(rule.rule_id, rule.column, rule.severity, {"kind": rule.kind, "fields": list(rule.fields)})
             for rule in rules
         ]
-        for outcome in self._validator.validate(table.removeprefix("work."), expected, rows=rows):
+        for outcome in validator.validate(table.removeprefix("work."), expected, rows=rows):
             if not outcome.success:
                 yield outcome.rule_id, outcome.rows
+
+    def _great_expectations(self) -> Validator:
+        """Great Expectations, imported with the first batch that needs it: that takes seconds."""
+        from creditflow.quality.expectations import Validator
+
+        if self._validator is None:
+            self._validator = Validator(self.settings.warehouse_url)
+        return self._validator
 
     def _evaluated(self, table: str, rules: Sequence[Rule]) -> dict[str, dict[str, int]]:
         """batch_id -> rule -> rows to which the rule applied."""
@@ -563,6 +583,24 @@ def _groups(batches: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]
         rows += batch["rows_read"]
     if group:
         yield group
+
+
+def _rows_of(piece: Slice) -> int:
+    """Rows of a slice, at most."""
+    return sum(batch["rows_read"] if span is None else span[1] - span[0] + 1 for batch, span in piece)
+
+
+def _parts(piece: Slice, parts: int) -> Iterator[tuple[dict[str, Any], Span | None]]:
+    """A slice cut for so many sessions: every batch of it, or span of one, that has many rows in so many spans."""
+    for batch, span in piece:
+        first, last = (0, batch["rows_read"] - 1) if span is None else span
+        rows = last - first + 1
+        if rows < SHARED_ROWS or parts == 1:
+            yield batch, span
+            continue
+        cuts = [first + rows * part // parts for part in range(parts)]
+        end = _LAST_ROW if span is None else last
+        yield from ((batch, cut) for cut in zip(cuts, [*(cut - 1 for cut in cuts[1:]), end], strict=True))
 
 
 def _received(batch: Mapping[str, Any], settings: Settings) -> date:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from creditflow.quality.compiling import pass_over, powers
+from creditflow.quality.compiling import cross_row_tables, pass_over, powers
 from creditflow.quality.rulebook import BATCH, Rule, RuleBook, load_rulebook
 from creditflow.registry import Registry, load
 from tests.quality.examples import ENDED_FIRM, example
@@ -107,9 +107,7 @@ class Answers:
             filters=(),
             authorities=powers(self.house.registry, kind),
         )
-        self.house.query("create unlogged table if not exists work.gate_repeated_key (record_key uuid)")
-        self.house.query("create unlogged table if not exists work.gate_repeated_number (authority text, number text)")
-        self.house.query("create unlogged table if not exists work.gate_foreign (row_no integer)")
+        self.house.query(cross_row_tables())
         for statement in one.before:
             self.house.query(statement)
         return {
