@@ -40,9 +40,9 @@ class Pass:
     select: str
 
 
-def gate_table(kind: str) -> str:
-    """Name of a kind's gate table, with its schema."""
-    return f"work.gate_{kind}"
+def gate_table(kind: str, place: int) -> str:
+    """Name of the gate table of a kind's slice, with its schema: two take turns."""
+    return f"work.gate_{kind}_{place % 2}"
 
 
 def out_of_scope_sql(filters: Sequence[Filter], alias: str) -> str:

@@ -3,7 +3,8 @@
 Promises
 - One sweep judges all waiting batches, kind by kind, importing Great Expectations once; registrations come first, so
   that the other kinds are compared with tonight's register. Verdicts and transactions are per batch.
-- Many rows are passed over by several sessions side by side, which only read; all that is decided, is so in one order.
+- Many rows are passed over by several sessions side by side, which only read, while the slice before is validated; all that
+  is decided, is so in one order.
 - A batch that fails twice inside the gate is held as `gate_error` and stops nobody else.
 - Killed at any point and run again, it gives the same warehouse: a batch is `landed` until its verdicts are committed.
 - The work table is trusted only if it holds the rows that were counted when it was read; otherwise the batch lands
@@ -21,6 +22,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -349,8 +351,12 @@ class _Sweep:
         rules = self.book.union(name, sorted({batch["department"] for batch in batches}))
         numbers = {rule.rule_id: number for number, rule in enumerate(rules)}
         evaluated: dict[str, dict[str, int]] = {}
-        for piece in self._slices(batches, works):
-            self._evaluate(kind, rules, numbers, piece, works, evaluated)
+        validate: Callable[[], object] = self._great_expectations
+        for place, piece in enumerate(self._slices(batches, works)):
+            table = gate_table(name, place)
+            rows = self._pass_over(kind, rules, piece, works, table, meanwhile=validate)
+            validate = partial(self._evaluate, table, rules, numbers, rows, evaluated)
+        validate()
         self._execute(f"analyze {FAILING}")
         failing_batches, evaluated_batches = self._batch_rules(kind, batches, works)
         share = (time.monotonic() - started) / max(1, sum(batch["rows_read"] for batch in batches) + len(batches))
@@ -379,7 +385,7 @@ class _Sweep:
                 counts = {name: getattr(verdict, name) for name in COUNTS}
                 journal.note(conn, "judged", batch_id=batch_id, state=verdict.state, counts=counts, **self._step)
             yield replace(verdict, seconds=seconds)
-        for table in (gate_table(name), BATCH_FACTS, FAILING):
+        for table in (gate_table(name, 0), gate_table(name, 1), BATCH_FACTS, FAILING):
             self._execute(f"drop table if exists {table}")
 
     def _prepare_tables(self) -> None:
@@ -450,17 +456,16 @@ class _Sweep:
             {batch_id: frozenset(r for r, count in counts.items() if count) for batch_id, counts in evaluated.items()},
         )
 
-    def _evaluate(
+    def _pass_over(
         self,
         kind: Kind,
         rules: Sequence[Rule],
-        numbers: Mapping[str, int],
         piece: Slice,
         works: Mapping[str, str],
-        evaluated: dict[str, dict[str, int]],
-    ) -> None:
-        """One slice: the pass in SQL, the decision by Great Expectations, the failing keys into work.gate_failing."""
-        table = gate_table(kind.name)
+        table: str,
+        meanwhile: Callable[[], object],
+    ) -> int:
+        """One slice: what each rule says of each row, by SQL, into a gate table; its rows. `meanwhile` is called once."""
         columns = ", ".join(["batch_id text", "row_no integer", *(f"{rule.column} boolean" for rule in rules)])
         self._execute(f"drop table if exists {table}; create unlogged table {table} ({columns})")
         authorities = powers(self.registry, kind.name)
@@ -484,9 +489,19 @@ class _Sweep:
                     self._execute(statement)
             passes.append(f"insert into {table} {one.select}")
         if _rows_of(piece) < SHARED_ROWS or self.sessions.most == 1:
-            rows = sum(self._execute(statement) for statement in passes)
-        else:
-            rows = self.sessions.run(passes, meanwhile=self._great_expectations)
+            meanwhile()
+            return sum(self._execute(statement) for statement in passes)
+        return self.sessions.run(passes, meanwhile)
+
+    def _evaluate(
+        self,
+        table: str,
+        rules: Sequence[Rule],
+        numbers: Mapping[str, int],
+        rows: int,
+        evaluated: dict[str, dict[str, int]],
+    ) -> None:
+        """One slice: the decision by Great Expectations over its gate table, the failing keys into work.gate_failing."""
         failing = io.StringIO()
         for rule_id, keys in self._validate(table, rules, max(rows, 1)):
             number = numbers[rule_id]
@@ -527,7 +542,7 @@ class _Sweep:
                 yield outcome.rule_id, outcome.rows
 
     def _great_expectations(self) -> Validator:
-        """Great Expectations, imported with the first batch that needs it: that takes seconds."""
+        """Great Expectations, imported when it is first needed: that takes seconds."""
         from creditflow.quality.expectations import Validator
 
         if self._validator is None:

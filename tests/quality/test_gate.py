@@ -329,14 +329,14 @@ def test_a_batch_that_fails_twice_is_held_and_stops_nobody_else(
     good = fresh.deliver("permit", permits(fresh, 2), "cgj")
     poisoned = fresh.deliver("permit", [fresh.clean("permit", "zjj")], "zjj")
     other = fresh.deliver("penalty", [fresh.clean("penalty", "cgj")], "cgj")
-    honest = _Sweep._evaluate
+    honest = _Sweep._pass_over
 
-    def breaks(self: _Sweep, kind: Any, rules: Any, numbers: Any, piece: Any, *rest: Any) -> None:
+    def breaks(self: _Sweep, kind: Any, rules: Any, piece: Any, *rest: Any, **more: Any) -> int:
         if any(batch["batch_id"] == poisoned for batch, _ in piece):
             raise RuntimeError("刘某 440000000000000000")
-        honest(self, kind, rules, numbers, piece, *rest)
+        return honest(self, kind, rules, piece, *rest, **more)
 
-    monkeypatch.setattr(_Sweep, "_evaluate", breaks)
+    monkeypatch.setattr(_Sweep, "_pass_over", breaks)
     summary = fresh.judge()
     states = {batch.batch_id: batch.state for batch in summary.batches}
     assert states == {good: "accepted", poisoned: "held", other: "accepted"}
