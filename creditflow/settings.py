@@ -125,7 +125,7 @@ class Settings:
     for the embedded one. key_command: prints the key file's content (a key management service's client), in place of
     key_file. airflow_url: page of an Airflow that runs elsewhere (http://login:password@host:port), or None for the
     night's own. archive_sealed: whether new deliveries are encrypted at rest. timezone: IANA name of business time.
-    landing_processes: how many processes may share the rows of one large delivery at landing, and sessions at the gate.
+    landing_processes: how many processes may share the rows of one large delivery; at the gate, sessions within the cores.
     """
 
     home: Path

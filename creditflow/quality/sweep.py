@@ -17,6 +17,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -115,7 +116,7 @@ def gate(
         if book.fallback:
             _report_fallback(conn, book, waiting)
         verdicts: list[BatchVerdict] = []
-        with Sessions(settings, "gate pass", settings.landing_processes) as sessions:
+        with Sessions(settings, "gate pass", _most_sessions(settings)) as sessions:
             for verdict in _Sweep(settings, registry, book, conn, sessions).run(waiting) if waiting else ():
                 verdicts.append(verdict)
                 tell(verdict.batch_id)
@@ -210,6 +211,11 @@ def decide_on_held(
         decided_by=decided_by,
         decided_at=moment,
     )
+
+
+def _most_sessions(settings: Settings) -> int:
+    """How many sessions may pass over a slice: as many as processes may share a delivery, and no more than the cores."""
+    return min(settings.landing_processes, len(os.sched_getaffinity(0)))
 
 
 def _one_sweep_at_a_time(conn: Connection) -> None:

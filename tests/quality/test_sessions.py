@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 
 from creditflow.quality.sessions import Sessions
-from creditflow.quality.sweep import _LAST_ROW, _parts
+from creditflow.quality.sweep import _LAST_ROW, _most_sessions, _parts
 from creditflow.settings import Settings
 from tests.quality.world import FIRM, FIRM_NAME, Gatehouse
 
@@ -82,6 +82,7 @@ def test_several_sessions_leave_behind_what_one_does(
 ) -> None:
     monkeypatch.setattr("creditflow.quality.sweep.SHARED_ROWS", 10)
     monkeypatch.setattr("creditflow.quality.sweep.SLICE_ROWS", slice_rows)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(4))
     used = []
     honest = Sessions.run
 
@@ -105,6 +106,14 @@ def test_several_sessions_leave_behind_what_one_does(
     assert {"PERMIT-X-NUMBER", "PERMIT-X-VERSION", "DUPLICATE", "PERMIT-R19-NAME"} <= {
         rule for (rules,) in fresh.query("select rule_ids from quality.row_verdict") for rule in rules
     }
+
+
+@pytest.mark.parametrize(("processes", "cores", "sessions"), [(1, 8, 1), (3, 2, 2), (4, 1, 1), (2, 8, 2)])
+def test_there_are_never_more_sessions_than_cores(
+    monkeypatch: pytest.MonkeyPatch, places: Settings, processes: int, cores: int, sessions: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(cores))
+    assert _most_sessions(replace(places, landing_processes=processes)) == sessions
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 7])
