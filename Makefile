@@ -23,7 +23,7 @@ DEV := $(VENV)/.installed-dev
 
 export PYTHON
 
-.PHONY: help run up down psql test test-unit test-integration test-e2e test-system test-truth test-faults test-rest test-compose fuzz bench bench-small lint types format lock sbom advisories setup clean
+.PHONY: help run up down psql test test-unit test-integration test-e2e test-system test-truth test-history test-faults test-rest test-compose fuzz bench bench-small lint types format lock sbom advisories setup clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -46,19 +46,21 @@ PYTEST = $(BIN)/python -m pytest $(ARGS)
 UNIT = tests/unit tests/registry
 INTEGRATION = tests/integration tests/quality tests/dbt tests/dags
 
-# All that needs nothing but Python packages. The long stories (dbt, e2e, history) come first by name, not last by number.
+QUICK = not system and not truth and not history and not faults
+
+# All that needs nothing but Python packages, but for what has a line of its own. The long stories (dbt, e2e, history) come first by name, not last by number.
 SPREAD = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 test: $(DEV)
-	$(PYTEST) $(SPREAD) -m "not system and not truth and not faults" tests
+	$(PYTEST) $(SPREAD) -m "$(QUICK)" tests
 
 test-unit: $(DEV)
 	$(PYTEST) $(wildcard $(UNIT))
 
 test-integration: $(DEV)
-	$(PYTEST) $(SPREAD) -m "not system and not truth and not faults" $(wildcard $(INTEGRATION))
+	$(PYTEST) $(SPREAD) -m "$(QUICK)" $(wildcard $(INTEGRATION))
 
 test-e2e: $(DEV)
-	$(PYTEST) -m "not system and not truth and not faults" $(wildcard tests/e2e)
+	$(PYTEST) -m "$(QUICK)" $(wildcard tests/e2e)
 
 # Tests that need programs of the system's package manager (chromium, fonts, redis, mariadb); see .ci/run.
 test-system: $(DEV)
@@ -67,6 +69,11 @@ test-system: $(DEV)
 # Every injected fault of all 43 departments at scale 0.05 against the truth ledger; prints the table by fault.
 test-truth: $(DEV)
 	$(PYTEST) -s -m truth tests/e2e
+
+# Nights with faults, corrections, decisions, a replay and a rollback; then the warehouse made again from archive and journal, build by
+# build, digest by digest; deliveries in every order of arrival.
+test-history: $(DEV)
+	$(PYTEST) -m history tests/history
 
 # Nights, builds and replays disturbed on purpose, in a warm process, through dbt and through a real scheduler, each compared
 # with an undisturbed one; prints how many left no trace. CREDITFLOW_FAULT_ROUNDS=10: ten times as many.
@@ -82,9 +89,10 @@ SECONDS ?= 60
 fuzz: $(DEV)
 	@$(BIN)/python tests/fuzz/run.py $(SECONDS) $(TARGETS)
 
-# What CI runs after `make test`: the tests that need system packages beside the comparison with the truth ledger.
+# What CI runs after `make test` and `make test-faults`: the tests that need system packages, the comparison with the truth ledger and
+# the histories.
 test-rest: $(DEV)
-	$(PYTEST) $(SPREAD) -m "system or truth" tests
+	$(PYTEST) $(SPREAD) -m "system or truth or history" tests
 
 bench: $(DEV)
 	@$(BIN)/python -m bench $(ARGS)

@@ -182,7 +182,8 @@ def test_the_same_night_again_changes_nothing_and_says_so(city: Installation) ->
 
 def test_a_later_day_brings_that_days_deliveries(city: Installation) -> None:
     first = city.night("first")
-    later = city.night("next", "--as-of", NEXT, "--in-process")
+    later = city.night("next", "--as-of", NEXT)
+    assert later["scheduler"] is True, "on the home of the night before"
     assert later["changed"] is True
     assert later["build"] > first["build"]
     assert batches(later)
@@ -191,7 +192,7 @@ def test_a_later_day_brings_that_days_deliveries(city: Installation) -> None:
 
 
 def test_a_night_before_the_published_day_is_refused(city: Installation) -> None:
-    city.night("next", "--as-of", NEXT, "--in-process")
+    city.night("next", "--as-of", NEXT)
     done = city.run("night", "--as-of", FIRST, "--in-process")
     assert done.returncode == 1
     assert "back in time" in done.stderr

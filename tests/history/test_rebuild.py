@@ -32,6 +32,7 @@ from tests.conftest import PROJECT
 from tests.dbt.landed import uscc
 from tests.history.conftest import FAULT, FIRST, NEXT, City, penalty, permit
 
+pytestmark = pytest.mark.history
 OLD = {"decision_date": "2021/10/01", "publicity_end_date": "2022/10/01"}
 """A penalty that is past its legal period on the second night."""
 DAYS = [dt.date(2026, 11, day) for day in (6, 7, 8)]

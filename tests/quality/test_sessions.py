@@ -75,8 +75,7 @@ def clear(house: Gatehouse) -> None:
     house.query(f"truncate {', '.join(LEFT_BEHIND)}, ops.event, ops.journal")
 
 
-@pytest.mark.parametrize("processes", [2, 3])
-@pytest.mark.parametrize("slice_rows", [25, 1000])
+@pytest.mark.parametrize(("processes", "slice_rows"), [(2, 25), (3, 1000)])
 def test_several_sessions_leave_behind_what_one_does(
     fresh: Gatehouse, monkeypatch: pytest.MonkeyPatch, processes: int, slice_rows: int
 ) -> None:
