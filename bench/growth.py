@@ -51,6 +51,7 @@ def draw(history: list[dict[str, Any]]) -> None:
             asked = [point["questions"][name] for point in found]
             right.plot(rows, [item["p95_ms"] for item in asked], marker="o", label=asked[0]["what"])
         right.set(xscale="log", yscale="log", xlabel="rows", ylabel="milliseconds, p95", title="questions")
+        right.set(ylim=(0.01, None))  # room for the legend
         for axes in (left, right):
             axes.grid(alpha=0.3)
             axes.legend()
