@@ -48,7 +48,8 @@ INTEGRATION = tests/integration tests/quality tests/dbt tests/dags
 
 QUICK = not system and not truth and not history and not faults
 
-# All that needs nothing but Python packages, but for what has a line of its own. The long stories (dbt, e2e, history) come first by name, not last by number.
+# All that needs nothing but Python packages, but for what has a line of its own. The long stories (dbt, e2e) come first by name,
+# not last by number.
 SPREAD = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 test: $(DEV)
 	$(PYTEST) $(SPREAD) -m "$(QUICK)" tests
@@ -70,8 +71,8 @@ test-system: $(DEV)
 test-truth: $(DEV)
 	$(PYTEST) -s -m truth tests/e2e
 
-# Nights with faults, corrections, decisions, a replay and a rollback; then the warehouse made again from archive and journal, build by
-# build, digest by digest; deliveries in every order of arrival.
+# Nights with faults, corrections, decisions, a replay and a rollback; then the warehouse made again from archive and journal, build
+# by build, digest by digest; deliveries in every order of arrival.
 test-history: $(DEV)
 	$(PYTEST) -m history tests/history
 

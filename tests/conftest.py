@@ -24,10 +24,9 @@ from creditflow.ops.migrate import migrate
 from creditflow.server import Server, ensure_server, remove_server
 from creditflow.settings import Settings
 
+# The same examples every time, however busy the machine; `make fuzz` looks further.
 properties.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-properties.load_profile(
-    "repeatable"
-)  # the same examples every time, however busy the machine; `make fuzz` looks further
+properties.load_profile("repeatable")
 PROJECT = Path(__file__).resolve().parent.parent
 REALDATA = PROJECT.parent / "shared" / "realdata"
 TEMPLATE = "creditflow_template"

@@ -116,7 +116,6 @@ def delete(settings: Settings, as_of: dt.date) -> dict[str, Any]:
                 item.rows = delete_records(conn, item.rule.id, item.rule.then, item.kind, item.records, as_of)
             elif item.rule.history:
                 item.rows = delete_history(conn, item.kind, item.until_build, item.records)
-        report = _report(as_of, found, deleted=True)
         taken = [
             {"rule": item.rule.id, "then": item.rule.then, "kind": item.kind, "records": item.records}
             | ({"until_build": item.until_build} if item.rule.history else {})
@@ -131,6 +130,7 @@ def delete(settings: Settings, as_of: dt.date) -> dict[str, Any]:
             seal_stored(settings, item.records)
         elif item.rule.system_logs:
             item.rows = _delete_files(task_logs(settings), item.records)
+    report = _report(as_of, found, deleted=True)
     path = settings.home / "retention" / f"{as_of.isoformat()}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     if report["rules"] or not path.exists():
@@ -269,7 +269,7 @@ def _due_system_logs(settings: Settings, conn: Connection, rule: Rule, as_of: dt
     old = [
         str(path)
         for path in sorted(task_logs(settings).rglob("*.log"))
-        if dt.datetime.fromtimestamp(path.stat().st_mtime, zone).date() <= last
+        if path.is_file() and dt.datetime.fromtimestamp(path.stat().st_mtime, zone).date() <= last
     ]
     with conn.cursor() as cursor:
         cursor.execute(
@@ -292,9 +292,10 @@ def _delete_files(below: Path, paths: list[str]) -> int:
     for path in map(Path, paths):
         path.unlink(missing_ok=True)
         for folder in itertools.takewhile(lambda parent: parent != below, path.parents):
-            if any(folder.iterdir()):
+            try:
+                folder.rmdir()
+            except OSError:  # something is in it, or has just come
                 break
-            folder.rmdir()
     return len(paths)
 
 

@@ -36,7 +36,8 @@ pytestmark = pytest.mark.history
 OLD = {"decision_date": "2021/10/01", "publicity_end_date": "2022/10/01"}
 """A penalty that is past its legal period on the second night."""
 DAYS = [dt.date(2026, 11, day) for day in (6, 7, 8)]
-STORIES = {2000: ("2", "60", "5"), 3000: ("2", "60", "2")}
+CHANGED_BACK = 3000
+STORIES = {2000: ("2", "60", "5"), CHANGED_BACK: ("2", "60", "2")}
 """The fine of one penalty in three versions, delivered on three days; the last is the truth: changed twice; changed and changed back."""
 ORDERS = list(itertools.product(range(2), repeat=3))
 """In which of the two nights each of the versions arrives: every way, one firm (the story's number + place) each."""
@@ -320,7 +321,7 @@ def by_order(city: City) -> dict[int, Shown]:
             code = uscc(number)
             own = re.compile(f"{code}|{code[8:17]}|{number}|[0-9a-f]{{8}}-[0-9a-f-]{{27}}|[0-9a-f]{{32,64}}")
             about = [row for row in rows if re.search(f"{code}|〕{number}号", str(row))]
-            of_arrival = {*TOLD_OF_ARRIVAL, *(TOLD_WHEN_CHANGED_BACK if number >= 3000 else ())}
+            of_arrival = {*TOLD_OF_ARRIVAL, *(TOLD_WHEN_CHANGED_BACK if number >= CHANGED_BACK else ())}
             told = [
                 {name: own.sub("*", str(value)) for name, value in without(of_arrival, row).items()} for row in about
             ]

@@ -226,7 +226,12 @@ def test_logs_of_tasks_are_kept_six_months_and_empty_folders_go_with_them(city: 
     number = retention.hold(settings, reason="事件调查", by="法规科", on=DAY)
     assert retention.delete(settings, DAY)["system_logs"] == 0
     retention.lift(settings, number, by="法规科", on=DAY)
-    assert retention.delete(settings, DAY)["system_logs"] == 1
+    report = retention.delete(settings, DAY)
+    assert (report["system_logs"], [(line["what"], line["rows"]) for line in report["rules"]]) == (
+        1,
+        [("system_log", 1)],
+    )
+    assert json.loads((settings.home / "retention" / f"{DAY}.json").read_text()) == report
     assert sorted(path.name for path in (logs / "dag_id=warehouse").iterdir()) == ["run_id=new"]
     assert retention.delete(settings, DAY)["system_logs"] == 0
 
