@@ -1,8 +1,9 @@
 """P1 and P3 of the budgets: landing against raw COPY, readers against the CSV reader.
 
 P1: a CSV of permits is archived, read and landed; the limit is COPY of the very same rows, already in COPY's own form on
-disk, into an unlogged table of the same shape, same server, same run. P3: the same records as XLSX, XML, JSON and GB18030
-CSV, read through without landing.
+disk, into an unlogged table of the same shape, same server, same run. Both in turn, ROUNDS times, and the round with the
+median ratio stands: on a machine just started, who comes first pays for memory that nobody has used yet. P3: the same
+records as XLSX, XML, JSON and GB18030 CSV, read through without landing.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from sandbox.bulk import write_csv
 
 AS_OF = dt.date(2026, 11, 20)
 DEPARTMENT, FEED = "mzj", "permit"
+ROUNDS = 3
 
 
 def landing(settings: Settings, registry: Registry, source: Path) -> dict[str, Any]:
@@ -69,6 +71,13 @@ def landing(settings: Settings, registry: Registry, source: Path) -> dict[str, A
         "aim": 0.60,
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
+
+
+def middle(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """The round with the median `ratio`, with the ratios of all as `rounds`."""
+    ratios = [found["ratio"] for found in rounds]
+    chosen = sorted(rounds, key=lambda found: float(found["ratio"]))[len(rounds) // 2]
+    return {**chosen, "rounds": ratios}
 
 
 def _raw_copy(settings: Settings, table: str) -> float:
@@ -180,7 +189,7 @@ def run(rows: int = 1_000_000) -> dict[str, Any]:
     """P1 and P3 on a server of their own. Returns {"P1": ..., "P3": ...}."""
     with own_server() as (settings, registry):
         source = write_csv(settings.home / "source", rows, kind="permit", faults=False)
-        figures = {"P1": landing(settings, registry, source)}
+        figures = {"P1": middle([landing(settings, registry, source) for _ in range(ROUNDS)])}
         shutil.rmtree(settings.home / "archive")
         figures["P3"] = readers(registry, source, settings.home, min(rows, 100_000))
     return figures

@@ -154,8 +154,10 @@ def told(line: str, found: dict[str, Any]) -> str:
 
 def _told(line: str, found: dict[str, Any]) -> str:
     if line == "P1":
+        rounds = ", ".join(map(str, found.get("rounds", ())))
         return (
-            f"{found['ratio']} ({found['rows_per_second']:,} rows/s; raw COPY {found['copy_rows_per_second']:,} rows/s)"
+            f"{found['ratio']} ({found['rows_per_second']:,} rows/s; raw COPY {found['copy_rows_per_second']:,} rows/s"
+            + (f"; in turn, ratios {rounds})" if rounds else ")")
         )
     if line == "P3":
         readers = {name: item for name, item in found.items() if isinstance(item, dict)}
