@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from creditflow.identity.codes import resident_id_18, resident_id_check
 from creditflow.identity.normal import normal_code
@@ -52,8 +53,8 @@ class PersonKeys:
     """
 
     def __init__(self, hmac_key: bytes, cipher_key: bytes, key_id: str, previous: Sequence[PersonKeys] = ()) -> None:
-        self._hmac = hmac_key
-        self._nonce_key = hmac.digest(cipher_key, b"creditflow nonce", "sha256")
+        self._hmac = HMAC(hmac_key, SHA256())
+        self._nonce = HMAC(_keyed(HMAC(cipher_key, SHA256()), b"creditflow nonce"), SHA256())
         self._aead = AESGCM(cipher_key)
         self._key_id = key_id
         self._previous = {item._key_id: item for item in previous}
@@ -92,8 +93,8 @@ class PersonKeys:
         if not code or "*" in code:
             return PersonNumber(None, None, "bad_character" if code else "bad_length", mark)
         plain = code.encode("utf-8", "replace")
-        digest = hmac.digest(self._hmac, f"{document_type}\x1f".encode() + plain, "sha256").hex()
-        nonce = hmac.digest(self._nonce_key, plain, "sha256")[:12]
+        digest = _keyed(self._hmac, f"{document_type}\x1f".encode() + plain).hex()
+        nonce = _keyed(self._nonce, plain)[:12]
         sealed = base64.b64encode(nonce + self._aead.encrypt(nonce, plain, _CONTEXT)).decode("ascii")
         return PersonNumber(digest, f"{self._key_id}:{sealed}", check, mark)
 
@@ -118,3 +119,10 @@ class PersonKeys:
             return self._aead.decrypt(raw[:12], raw[12:], _CONTEXT).decode("utf-8")
         except (ValueError, InvalidTag):
             raise CipherError(f"not a ciphertext of key {key_id}") from None
+
+
+def _keyed(start: HMAC, message: bytes) -> bytes:
+    """HMAC of a message. start: with the key alone; to copy it costs a fifth of setting up the key again."""
+    state = start.copy()
+    state.update(message)
+    return state.finalize()
