@@ -1,4 +1,4 @@
-"""The short way for ordinary rows of a CSV: lines without quotation marks, as bytes from the file to COPY.
+"""The short way for ordinary rows of a CSV: lines without quoting, as bytes from the file to COPY.
 
 Promises
 - A row takes this way only when nothing at all has to be done to it but be put in order: every code in its written
@@ -134,12 +134,11 @@ class PlainLane:
         self,
         layout: Layout,
         delivered: Delivered,
-        delimiter: bytes,
         codes: list[int],
         persons: list[tuple[int, int | None]],
         controls: Controls | None,
     ) -> None:
-        self._layout, self._delivered, self._delimiter = layout, delivered, delimiter
+        self._layout, self._delivered = layout, delivered
         self._controls = controls
         cell = [layout.cell_of[name] for name in layout.names]
         self._runs = _side_by_side(cell[: layout.plain], layout.width)
@@ -163,9 +162,9 @@ class PlainLane:
         """Whether rows of this layout may take it at all."""
         return only_lookups(layout) and layout.plain > 1
 
-    def lines(self, first: int, block: bytes) -> list[bytes | None]:
+    def lines(self, first: int, block: bytes, delimiter: bytes) -> list[bytes | None]:
         """The COPY line of each line of a block, None for those that must go the long way. first: number of the first."""
-        grid = _Grid(block, self._delimiter, self._layout.width, self._tail)
+        grid = _Grid(block, delimiter, self._layout.width, self._tail)
         grid.leave(self._leaving(grid))
         lines = self._made(first, grid)
         if len(lines) == grid.count:

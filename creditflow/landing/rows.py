@@ -43,8 +43,8 @@ _surrogates = re.compile("[\ud800-\udfff]")
 LineMaker = Callable[[int, list[str]], bytes]
 """(row number, cells) -> its line"""
 
-_Piece = tuple[int, bytes] | list[Row]
-"""A run of plain lines (number of the first, the lines with their ends), or rows as text"""
+_Piece = tuple[int, bytes, bytes] | list[Row]
+"""A run of plain lines (number of the first, the lines with their ends, what stands between cells), or rows as text"""
 
 
 class RowWriter:
@@ -103,7 +103,7 @@ class RowWriter:
                     if rows:
                         yield rows
                         rows = []
-                    yield piece.first, piece.block
+                    yield piece.first, piece.block, piece.delimiter
                     continue
                 rows.append(piece)
                 if len(rows) >= CHUNK_ROWS:
@@ -127,14 +127,12 @@ class RowWriter:
         self._tally.rows += 1
         return self._line(number, cells) if len(cells) == self._layout.width else self._misfit(number, cells)
 
-    def _plain(self, first: int, block: bytes) -> list[bytes]:
+    def _plain(self, first: int, block: bytes, delimiter: bytes) -> list[bytes]:
         """A run of plain lines: ordinary ones on the short way, the others as text like any row."""
-        made = self._lane.lines(first, block) if self._lane is not None else [None] * len(block.splitlines())
+        made = self._lane.lines(first, block, delimiter) if self._lane is not None else [None] * len(block.splitlines())
         left = made.count(None)
         self._tally.rows += len(made) - left
         if left:
-            assert self._section.pieces is not None
-            delimiter = self._section.pieces.delimiter
             for at, line in enumerate(block.splitlines()):
                 if made[at] is None:
                     cells = [cell.decode("utf-8") for cell in line.split(delimiter)]
@@ -146,9 +144,7 @@ class RowWriter:
         if self._section.pieces is None or not PlainLane.suits(self._layout):
             return None
         places = [at for at, _ in self._codes]
-        return PlainLane(
-            self._layout, self._delivered, self._section.pieces.delimiter, places, self._persons, self._controls
-        )
+        return PlainLane(self._layout, self._delivered, places, self._persons, self._controls)
 
     def _line_maker(self) -> LineMaker:
         """The function that turns one fitting row into its line, with everything it needs at hand."""

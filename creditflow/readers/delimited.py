@@ -4,8 +4,9 @@ Promises
 - Streams: one block of lines in memory. A line longer than 16 million bytes is refused.
 - A stray quotation mark spoils its own line only: when quoting swallows following lines and the row has a number of
   cells that no row above had, those lines are read again one by one.
-- The same rows come in two ways: as text (`Section.rows`), or, for whoever is in a hurry, as runs of lines without
-  quotation marks, still as UTF-8 bytes (`Section.pieces`); a property test proves that both say the same.
+- The same rows come in two ways: as text (`Section.rows`), or, for whoever is in a hurry, as runs of plain lines, still as
+  UTF-8 bytes (`Section.pieces`); a property test proves that both say the same. Quotation marks around whole cells are
+  taken off for it; a line that quotes in any other way is read as text.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from creditflow.readers.encoding import VISIBLE, Encoding
 from creditflow.readers.errors import ReadError
@@ -27,6 +29,13 @@ BLOCK = 1 << 19
 MAX_LINE = 16_000_000
 MAX_FIELD = 1_000_000
 _FIRST_LINES = 200
+"""Read as text: from them is learned how many cells rows have, which tells a row over several lines from a stray mark."""
+
+_WORTH_IT = 6
+"""Fewer lines between untidy ones are sooner read as text than all at once."""
+
+_BETWEEN = b"\x1f"
+"""Stands between the cells of lines whose quotation marks were taken off: a unit separator, which no such line holds."""
 
 
 def read_csv(stream: io.BufferedReader, feed: Feed, encoding: Encoding) -> Iterator[Section]:
@@ -48,7 +57,8 @@ def _delimiter(line: str) -> str:
 
 
 class _Lines:
-    """Physical lines, one by one as text or in runs as UTF-8 bytes. number: of the last line given out."""
+    """Physical lines, one by one as text or in runs as UTF-8 bytes. number: of the last line given out; owed: rows that
+    whoever reads them as text has yet to yield before the next line may be given out."""
 
     def __init__(self, stream: io.BufferedReader, encoding: Encoding) -> None:
         self._stream = stream
@@ -60,9 +70,11 @@ class _Lines:
         self._rest = b""
         self._block = b""
         self._lines: list[bytes] | None = None
+        self._unquoted: _Unquoted | None = None
         self._at = 0
         self._ended = False
         self.number = 0
+        self.owed = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -79,25 +91,27 @@ class _Lines:
         """The next line, not consumed; '' at the end."""
         return self._split()[self._at].decode("utf-8", "surrogateescape") if self._more() else ""
 
-    def run(self, heading: bytes) -> PlainLines | None:
-        """The next lines as bytes, as far as they hold no quotation mark in the present block; None when the next line
-        needs to be read as text (or there is none). heading: a line that holds this does too."""
-        if not self._more():
+    def run(self, heading: Sequence[str], delimiter: str) -> PlainLines | None:
+        """The next lines of the present block as bytes, as far as they are plain; None when the next line needs to be read as
+        text (or there is none). heading: cells that a line may repeat, which is no row then."""
+        if self.owed or self.number < _FIRST_LINES or not self._more():
             return None
-        block = self._block
-        if self._at or b'"' in block:
-            some = []
-            for line in self._split()[self._at :]:
-                if b'"' in line:
-                    break
-                some.append(line)
-            block = b"".join(some)
-        if _has_lone_return(block):
-            block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        count = _ends(block) + (not block.endswith(b"\n"))
-        if not block or heading in block or not _is_utf8(block):
+        block, count, between = self._block, 0, delimiter.encode()
+        if b'"' in block:
+            if self._unquoted is None:
+                self._unquoted = _without_quotes(_plain_ends(block), between)
+                self._split()  # what is not taken here is read as text
+            block, count = self._unquoted.run(self._at)
+            between = self._unquoted.delimiter
+            if count < _WORTH_IT:
+                return None
+        else:
+            block = _plain_ends(b"".join(self._split()[self._at :]) if self._at else block)
+            count = _ends(block) + (not block.endswith(b"\n"))
+        repeated = between.join(cell.encode("utf-8", "surrogateescape") for cell in heading)
+        if not block or len(block) > MAX_FIELD or repeated in block or not _is_utf8(block):
             return None
-        found = PlainLines(self.number + 1, block)
+        found = PlainLines(self.number + 1, block, between)
         self._at += count
         self.number += count
         return found
@@ -134,7 +148,7 @@ class _Lines:
             if len(self._rest) >= MAX_LINE:
                 raise self._too_long(self.number + len(self._block.splitlines()) + 1)
             if self._block:
-                self._lines = None
+                self._lines = self._unquoted = None
                 self._at = 0
                 return True
         return False
@@ -148,11 +162,58 @@ class _Lines:
         )
 
 
-def _has_lone_return(block: bytes) -> bool:
-    """Whether a line of these ends in \\r alone."""
+@dataclass(frozen=True, slots=True)
+class _Unquoted:
+    """The lines of a block, the quotation marks around whole cells taken off. starts: where each line begins in text, and
+    where the last ends; untidy: which lines quote in another way and must be read as text, ascending."""
+
+    text: bytes
+    delimiter: bytes
+    starts: NDArray[np.intp]
+    untidy: NDArray[np.intp]
+
+    def run(self, first: int) -> tuple[bytes, int]:
+        """The lines from `first` up to the next that is untidy, and how many."""
+        place = int(np.searchsorted(self.untidy, first))
+        last = int(self.untidy[place]) if place < len(self.untidy) else len(self.starts) - 1
+        return self.text[self.starts[first] : self.starts[last]], last - first
+
+
+def _without_quotes(block: bytes, delimiter: bytes) -> _Unquoted:
+    """A line is tidy when each of its quotation marks opens a cell or closes the one opened before, and none stands within
+    a cell: such a line is one row, and what it says is what stands between the marks. block: ends lines by \\n or \\r\\n."""
+    signs = np.frombuffer(block if block.endswith(b"\n") else block + b"\n", dtype=np.uint8)
+    ends, marks = np.flatnonzero(signs == ord("\n")), np.flatnonzero(signs == ord('"'))
+    starts = np.concatenate(([0], ends + 1))
+    line = np.searchsorted(ends, marks)
+    opens = (np.arange(len(marks)) - np.searchsorted(marks, starts)[line]) % 2 == 0
+    before, behind = signs[marks - 1], signs[marks + 1]  # before the first stands, in a circle, the last line's end
+    fits = np.where(
+        opens,
+        (before == delimiter[0]) | (before == ord("\n")),
+        (behind == delimiter[0]) | (behind == ord("\n")) | (behind == ord("\r")),
+    )
+    odd = np.bincount(line, minlength=len(ends)) % 2 == 1
+    odd[line[~fits]] = True
+    if _BETWEEN in block:
+        odd[line] = True
+    untidy = np.flatnonzero(odd)
+    marks = marks[~odd[line]]
+    if len(marks) == 0:
+        return _Unquoted(block, delimiter, np.minimum(starts, len(block)), untidy)
+    quoted = np.zeros(len(signs), dtype=np.uint8)
+    quoted[marks] = 1
+    within = np.cumsum(quoted, dtype=np.uint8) % 2 == 1
+    text = np.where((signs == delimiter[0]) & ~within, np.uint8(ord(_BETWEEN)), signs)[quoted == 0]
+    return _Unquoted(text.tobytes(), _BETWEEN, starts - np.searchsorted(marks, starts), untidy)
+
+
+def _plain_ends(block: bytes) -> bytes:
+    """The block with line ends \\n where a line of it ends in \\r alone."""
     signs = np.frombuffer(block, dtype=np.uint8)
     returns = np.flatnonzero(signs == ord("\r"))
-    return len(returns) > 0 and (block.endswith(b"\r") or bool((signs[returns + 1] != ord("\n")).any()))
+    lone = len(returns) > 0 and (block.endswith(b"\r") or bool((signs[returns + 1] != ord("\n")).any()))
+    return block.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if lone else block
 
 
 def _ends(block: bytes) -> int:
@@ -173,12 +234,11 @@ class _Pieces:
 
     def __init__(self, lines: _Lines, rows: Iterator[Row], heading: tuple[str, ...], delimiter: str) -> None:
         self._lines, self._rows = lines, rows
-        self._heading = delimiter.join(heading).encode("utf-8", "surrogateescape")
-        self.delimiter = delimiter.encode()
+        self._heading, self._delimiter = heading, delimiter
 
     def __iter__(self) -> Iterator[PlainLines | Row]:
         while True:
-            plain = self._lines.run(self._heading)
+            plain = self._lines.run(self._heading, self._delimiter)
             if plain is not None:
                 yield plain
                 continue
@@ -206,12 +266,10 @@ def _rows(lines: _Lines, delimiter: str) -> Iterator[Row]:
                             widths.add(len(cells))
                         yield number, cells
                 else:
-                    again, pending[:] = list(pending), []
-                    yield from _one_by_one(again, number, delimiter)
+                    yield from _again(lines, pending, delimiter)
             return
         except csv.Error:
-            again, pending[:] = list(pending), []
-            yield from _one_by_one(again, lines.number - len(again) + 1, delimiter)
+            yield from _again(lines, pending, delimiter)
 
 
 def _blank(cells: list[str]) -> bool:
@@ -223,6 +281,14 @@ def _recorded(lines: _Lines, pending: list[str]) -> Iterator[str]:
     for line in lines:
         pending.append(line)
         yield line
+
+
+def _again(lines: _Lines, pending: list[str], delimiter: str) -> Iterator[Row]:
+    """The lines taken last, each as a row of its own."""
+    found = list(_one_by_one(pending, lines.number - len(pending) + 1, delimiter))
+    pending.clear()
+    for lines.owed, row in zip(reversed(range(len(found))), found, strict=True):
+        yield row
 
 
 def _one_by_one(lines: list[str], number: int, delimiter: str) -> Iterator[Row]:

@@ -27,11 +27,12 @@ ROW_NUMBER = "@row"
 
 @dataclass(frozen=True, slots=True)
 class PlainLines:
-    """Lines of a CSV without quotation marks, valid UTF-8. first: number of the first; block: the lines, each but perhaps
-    the last with its end, \\n or \\r\\n."""
+    """Lines of a CSV that hold no quoting, valid UTF-8. first: number of the first; block: the lines, each but perhaps the
+    last with its end, \\n or \\r\\n; delimiter: what stands between cells, one byte and never within one."""
 
     first: int
     block: bytes
+    delimiter: bytes
 
     @property
     def lines(self) -> list[bytes]:
@@ -40,9 +41,7 @@ class PlainLines:
 
 
 class Pieces(Protocol):
-    """The rows of a section as runs of plain lines, and single rows between them. delimiter: one byte."""
-
-    delimiter: bytes
+    """The rows of a section as runs of plain lines, and single rows between them."""
 
     def __iter__(self) -> Iterator[PlainLines | Row]: ...
 

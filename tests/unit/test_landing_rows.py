@@ -8,10 +8,11 @@ from dataclasses import replace
 from functools import cache
 from itertools import cycle
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from creditflow.identity.codes import USCC_ALPHABET, uscc_ok
@@ -88,9 +89,9 @@ def lines_of(content: bytes, *, short: bool, processes: int = 1) -> tuple[bytes,
     return found, tally, columns
 
 
-def document(rows: list[dict[str, str]]) -> bytes:
+def document(rows: list[dict[str, str]], quoting: Literal[0, 1] = csv.QUOTE_MINIMAL) -> bytes:
     out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, NAMES, restval="")
+    writer = csv.DictWriter(out, NAMES, restval="", quoting=quoting)
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue().encode("utf-8")
@@ -105,45 +106,101 @@ _row = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+_quoting = st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.lists(_row, min_size=1, max_size=30), st.lists(st.sampled_from([b"\r\n", b"\n", b"\r"]), min_size=1, max_size=3)
+    st.lists(_row, min_size=1, max_size=30),
+    st.lists(st.sampled_from([b"\r\n", b"\n", b"\r"]), min_size=1, max_size=3),
+    _quoting,
+    st.sampled_from([100, 400, 1 << 19]),
 )
-@example([{"XK_XDR_MC": "甲公司", "GXSJ": "2026-11-18 09:12:33", "CZBS": "I"}] * 3, [b"\n"])
-def test_the_short_way_says_what_the_long_way_says(rows: list[dict[str, str]], ends: list[bytes]) -> None:
-    lines = document(rows).split(b"\r\n")
+@example([{"XK_XDR_MC": "甲公司", "GXSJ": "2026-11-18 09:12:33", "CZBS": "I"}] * 3, [b"\n"], csv.QUOTE_MINIMAL, 400)
+@example([{"XK_XDR_MC": "甲,乙", "GXSJ": "2026-11-18 09:12:33", "CZBS": "I"}] * 3, [b"\r\n"], csv.QUOTE_ALL, 400)
+@example(
+    [{"XK_XDR_MC": "甲"}, {"XK_XDR_MC": 'c"d'}, {"XK_XDR_MC": "乙\x1f丙"}, {"XK_XDR_MC": "丁"}],
+    [b"\n"],
+    csv.QUOTE_ALL,
+    100,
+)
+def test_the_short_way_says_what_the_long_way_says(
+    monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, str]], ends: list[bytes], quoting: Literal[0, 1], block: int
+) -> None:
+    monkeypatch.setattr(delimited, "BLOCK", block)
+    monkeypatch.setattr(delimited, "_WORTH_IT", 1)
+    monkeypatch.setattr(delimited, "_FIRST_LINES", 2)
+    lines = document(rows, quoting).split(b"\r\n")
     content = b"".join(line + end for line, end in zip(lines, cycle(ends), strict=False))
     short, long = lines_of(content, short=True), lines_of(content, short=False)
     assert short[0] == long[0]
     assert short[1] == long[1]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(_row, min_size=1, max_size=30), st.integers(0, 2), st.integers(2, 3), st.booleans())
-def test_several_processes_say_what_one_says(
-    monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, str]], alone: int, processes: int, short: bool
+_tidy = ["b", '"b"', '"甲,乙"', "", "1"]
+_raw_cell = st.sampled_from(
+    [*_tidy, '"', '"a"', '""', '"a""b"', '"a\nb"', 'x"y', ' "z"', '"q" ', "\x1f", "\\", "\t", "\r"]
+)
+_raw_row = st.one_of(
+    st.lists(st.sampled_from(_tidy), min_size=len(NAMES), max_size=len(NAMES)),
+    st.lists(_raw_cell, min_size=len(NAMES), max_size=len(NAMES)),
+    st.lists(_raw_cell, min_size=1, max_size=5),
+)
+_of_three = ["b", "b", "1"]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(_raw_row, min_size=1, max_size=16),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from([100, 700, 1 << 19]),
+)
+@example([["1"] * 16, ['"', "b"], ["b", "1"], ["1", '"'], ["b"] * 16, ["1"] * 16], "\n", 1 << 19)
+@example([_of_three, ["1"] * 16, ["1"] * 16, ['"a', 'b"', "1", "1"], ['"a\nb"', "b", "1"], ["b"] * 16], "\n", 1 << 19)
+def test_the_short_way_says_what_the_long_way_says_however_cells_are_quoted(
+    monkeypatch: pytest.MonkeyPatch, rows: list[list[str]], end: str, block: int
 ) -> None:
+    monkeypatch.setattr(delimited, "BLOCK", block)
+    monkeypatch.setattr(delimited, "_WORTH_IT", 1)
+    monkeypatch.setattr(delimited, "_FIRST_LINES", 3)
+    content = end.join([",".join(NAMES), *(",".join(row) for row in rows)]).encode()
+    assert lines_of(content, short=True) == lines_of(content, short=False)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(_row, min_size=1, max_size=30), st.integers(0, 2), st.integers(2, 3), st.booleans(), _quoting)
+def test_several_processes_say_what_one_says(
+    monkeypatch: pytest.MonkeyPatch,
+    rows: list[dict[str, str]],
+    alone: int,
+    processes: int,
+    short: bool,
+    quoting: Literal[0, 1],
+) -> None:
+    monkeypatch.setattr(delimited, "_WORTH_IT", 1)
+    monkeypatch.setattr(delimited, "_FIRST_LINES", 2)
     monkeypatch.setattr(rows_module, "ALONE_PIECES", alone)
     monkeypatch.setattr(rows_module, "CHUNK_ROWS", 3)
     monkeypatch.setattr(delimited, "BLOCK", 400)
-    content = document(rows)
+    content = document(rows, quoting)
     assert lines_of(content, short=short, processes=processes) == lines_of(content, short=False)
 
 
-def test_ordinary_rows_do_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+def test_ordinary_rows_do_take_the_short_way(monkeypatch: pytest.MonkeyPatch, quoting: Literal[0, 1]) -> None:
     taken: list[int] = []
     original = plain.PlainLane.lines
 
-    def counted(self: plain.PlainLane, first: int, some: list[bytes]) -> list[bytes | None]:
-        made = original(self, first, some)
+    def counted(self: plain.PlainLane, first: int, block: bytes, delimiter: bytes) -> list[bytes | None]:
+        made = original(self, first, block, delimiter)
         taken.append(sum(line is not None for line in made))
         return made
 
     monkeypatch.setattr(plain.PlainLane, "lines", counted)
-    row = {name: values[0] for name, values in VALUES.items()} | {"XK_XDR_MC": "甲公司", "XK_NR": "内容"}
-    content = document([row | {"XK_WSH": f"汕许〔2026〕{n}号"} for n in range(1000)])
+    row = {name: values[0] for name, values in VALUES.items()} | {"XK_XDR_MC": "甲公司", "XK_NR": "内容，一, 二"}
+    content = document([row | {"XK_WSH": f"汕许〔2026〕{n}号"} for n in range(1000)], quoting)
     assert lines_of(content, short=True)[1].rows == 1000
-    assert sum(taken) >= 990
+    assert sum(taken) >= 790
 
 
 @settings(max_examples=100, deadline=None)
@@ -174,6 +231,32 @@ def test_cells_are_found_whatever_their_width_and_wherever_they_lie(
     assert grid.tabbed(0, 2) == [b"\t".join(row) for row in table]
     grid.leave({0})
     assert [grid.column(place) for place in range(3)] == [values[1:] for values in expected[:3]]
+
+
+_quoted_cell = st.sampled_from(
+    ["", "甲", "a,b", '"a"', '"a,b"', '""', '"a""b"', '"a', 'a"', ' "a"', '"a" ', '"', "\x1f", '"\x1f"']
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.lists(_quoted_cell, min_size=1, max_size=4), min_size=1, max_size=12),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.booleans(),
+)
+@example([['"x"', "1"], ['"y,z"', "2"], ["c", "3"]], "\r\n", True)
+def test_a_run_of_plain_lines_says_what_the_csv_module_says(rows: list[list[str]], end: str, ended: bool) -> None:
+    lines = [",".join(row) for row in rows]
+    block = (end.join(lines) + (end if ended else "")).encode()
+    assume(b'"' in block)
+    found = delimited._without_quotes(delimited._plain_ends(block), b",")
+    assert len(found.starts) - 1 == len(block.splitlines())
+    for at in sorted(set(range(len(block.splitlines()))) - set(found.untidy.tolist())):
+        text, count = found.run(at)
+        assert count >= 1
+        line = block.splitlines()[at].decode()
+        cells = next(csv.reader([line]), [""])
+        assert [cell.decode() for cell in text.splitlines()[0].split(found.delimiter)] == (cells or [""])
 
 
 def test_lines_fit_the_columns() -> None:
