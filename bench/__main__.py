@@ -19,18 +19,22 @@ from bench import nights, p1_landing, p2_dlt, p4_gate, p5_backfill, record
 Measure = Callable[[int], dict[str, Any]]
 """rows -> the lines it measured, by name"""
 
+ROUNDS = 3
+"""How often two sides are measured in turn."""
+
 STOCK = 10
 """Records of the backfill for each row of P1."""
 
 
-def _lines() -> list[tuple[tuple[str, ...], Measure]]:
-    """What one measurement gives, and how it is taken."""
+def _lines(small: bool) -> list[tuple[tuple[str, ...], Measure]]:
+    """What one measurement gives, and how it is taken. small: once, and of one size only."""
+    rounds = 1 if small else ROUNDS
     return [
-        (("P1", "P3"), p1_landing.run),
-        (("P2",), lambda rows: {"P2": p2_dlt.run(rows)}),
+        (("P1", "P3"), lambda rows: p1_landing.run(rows, rounds)),
+        (("P2",), lambda rows: {"P2": p2_dlt.run(rows, rounds)}),
         (("P4",), lambda rows: {"P4": p4_gate.run(rows)}),
         (("P4-NIGHT",), lambda _: {"P4-NIGHT": nights.gate_of_a_night()}),
-        (("P5", "P6", "P7", "P9"), lambda rows: p5_backfill.run(STOCK * rows)),
+        (("P5", "P6", "P7", "P9"), lambda rows: p5_backfill.run(STOCK * rows, compared=not small)),
         (("P8",), lambda _: {"P8": nights.p8()}),
         (("P10",), lambda _: {"P10": nights.p10()}),
         (("GROWTH",), lambda rows: {"GROWTH": p5_backfill.growth(STOCK * rows)}),
@@ -47,7 +51,7 @@ NAMED = ("GROWTH", "TRUTH", "MATCHING", "REALDATA")
 def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    known = [name for names, _ in _lines() for name in names]
+    known = [name for names, _ in _lines(False) for name in names]
     parser.add_argument("lines", nargs="*", metavar="LINE", help=f"{' '.join(known)}; default: P1 to P10")
     parser.add_argument(
         "--small", action="store_true", help=f"a hundredth of the rows, {' '.join(SMALL)}, nothing kept"
@@ -63,7 +67,7 @@ def main() -> None:
     wanted = set(asked.lines) or (set(SMALL) if asked.small else set(known) - set(NAMED))
     lines: dict[str, Any] = {}
     try:
-        for names, measure in _lines():
+        for names, measure in _lines(asked.small):
             if wanted & set(names):
                 lines.update(_measured(names, measure, rows))
     finally:  # what was measured before a line failed stands

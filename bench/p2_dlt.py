@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench.p1_landing import ROUNDS, landing, middle
+from bench.p1_landing import landing, middle
 from bench.place import own_server
 from creditflow.ops.database import transaction
 from creditflow.registry import Registry
@@ -61,12 +61,12 @@ def peer(settings: Settings, source: Path) -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def run(rows: int = 1_000_000) -> dict[str, Any]:
+def run(rows: int = 1_000_000, rounds: int = 3) -> dict[str, Any]:
     """P2 on a server of its own."""
     environment()
     with own_server() as (settings, registry):
         source = write_csv(settings.home / "source", rows, kind="permit", faults=False)
-        found = middle([_round(settings, registry, source) for _ in range(ROUNDS)])
+        found = middle([_round(settings, registry, source) for _ in range(rounds)])
     return {
         **found,
         "budget": 3,

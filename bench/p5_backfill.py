@@ -70,42 +70,33 @@ def _tell(what: str) -> None:
     print(f"  {what} ...", file=sys.stderr, flush=True)
 
 
-def run(rows: int = 10_000_000) -> dict[str, Any]:
-    """P5, P6, P7 and P9 on `rows` records, and on a tenth of them what P6 is compared with."""
-    return lines(measure(rows // 10, with_limit=True), measure(rows, with_limit=True))
+def run(rows: int = 10_000_000, *, compared: bool = True) -> dict[str, Any]:
+    """P5, P6, P7 and P9 on `rows` records, and, if compared, on a tenth of them what P6 and P7 are compared with."""
+    tenth = measure(rows // 10, with_limit=True) if compared else None
+    return lines(measure(rows, with_limit=True), tenth)
 
 
-def lines(small: dict[str, Any], large: dict[str, Any]) -> dict[str, Any]:
-    """P5, P6, P7 and P9 of two measurements; P5 of the larger one that has a limit."""
+def lines(large: dict[str, Any], small: dict[str, Any] | None = None) -> dict[str, Any]:
+    """P5, P6, P7 and P9 of a measurement, compared with that of a smaller stock where there is one."""
     night, asked = large["night"]["seconds"], large["questions"]
-    compared = large if "limit" in large else small
-    seconds, limit_seconds = compared["backfill"]["seconds"], round(sum(compared["limit"].values()), 1)
-    steps = ", ".join(f"{name} {taken} s" for name, taken in compared["backfill"]["steps"].items())
-    peak, small_peak = large["backfill"]["peak_mb"], small["backfill"]["peak_mb"]
+    seconds, limit_seconds = large["backfill"]["seconds"], round(sum(large["limit"].values()), 1)
+    steps = ", ".join(f"{name} {taken} s" for name, taken in large["backfill"]["steps"].items())
+    nights, memory, ratio = [f"{night} s on {large['rows']:,} rows"], [_memory(large)], {}
+    if small is not None:
+        ratio["ratio"] = round(night / small["night"]["seconds"], 2)
+        nights.append(f"{ratio['ratio']:.2f}x of the {small['night']['seconds']} s on {small['rows']:,}")
+        memory.append(_memory(small))
     return {
         "P5": {
             "ratio": round(seconds / limit_seconds, 2),
-            "points": [small, large],
+            "points": [large] if small is None else [small, large],
             "text": (
-                f"{seconds / limit_seconds:.2f}x on {compared['rows']:,} rows ({seconds:,} s: {steps}; limit {limit_seconds:,} s;"
-                f" {compared['counts']['rejected']:,} refused, {compared['counts']['subjects']:,} subjects)"
+                f"{seconds / limit_seconds:.2f}x on {large['rows']:,} rows ({seconds:,} s: {steps}; limit {limit_seconds:,} s;"
+                f" {large['counts']['rejected']:,} refused, {large['counts']['subjects']:,} subjects)"
             ),
         },
-        "P6": {
-            "seconds": night,
-            "ratio": round(night / small["night"]["seconds"], 2),
-            "text": (
-                f"{night} s on {large['rows']:,} rows; {night / small['night']['seconds']:.2f}x of the"
-                f" {small['night']['seconds']} s on {small['rows']:,}"
-            ),
-        },
-        "P7": {
-            "peak_mb": peak,
-            "text": (
-                f"{max(peak.values())} MB on {large['rows']:,} rows ({_by_step(peak)}), {max(small_peak.values())} MB on"
-                f" {small['rows']:,} ({_by_step(small_peak)})"
-            ),
-        },
+        "P6": {"seconds": night, **ratio, "text": "; ".join(nights)},
+        "P7": {"peak_mb": large["backfill"]["peak_mb"], "text": ", ".join(memory)},
         "P9": {
             "questions": asked,
             "text": f"on {large['rows']:,} rows: "
@@ -117,8 +108,10 @@ def lines(small: dict[str, Any], large: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _by_step(peak: dict[str, int]) -> str:
-    return ", ".join(f"{name} {megabytes}" for name, megabytes in peak.items())
+def _memory(point: dict[str, Any]) -> str:
+    peak = point["backfill"]["peak_mb"]
+    by_step = ", ".join(f"{name} {megabytes}" for name, megabytes in peak.items())
+    return f"{max(peak.values())} MB on {point['rows']:,} rows ({by_step})"
 
 
 def growth(rows: int = 10_000_000) -> dict[str, Any]:
