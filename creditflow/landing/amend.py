@@ -66,10 +66,10 @@ def amendments(layout: Layout, registry: Registry) -> list[Step]:
 
 
 def only_lookups(layout: Layout) -> bool:
-    """Whether rows of this layout need nothing but lookups."""
+    """Whether rows of this layout need nothing but lookups, but for words of the feed that stand for nothing."""
     return not (
         layout.again
-        or layout.feed.blank
+        or not layout.feed.blank.isdisjoint(layout.tail)
         or layout.by_shape
         or layout.unnamed
         or any(layout.applies(item) for item in layout.feed.derive)

@@ -3,7 +3,7 @@
 Promises
 - A row takes this way only when nothing at all has to be done to it but be put in order: every code in its written
   form, every looked-up value meaning itself, operation and change time in the forms already seen, no character that
-  COPY or text gives a meaning. Every other row is handed back and goes the way of all rows.
+  COPY or text gives a meaning, no word of the feed that stands for nothing. Every other row is handed back and goes the way of all rows.
 - The line is byte for byte the one that the long way makes; a property test proves it.
 - Where cells begin and end is found for a whole block at once; only cells that somebody looks at become objects, and
   columns that stand side by side in file and table are copied together.
@@ -41,9 +41,11 @@ Numbers = NDArray[np.intp]
 
 class _Grid:
     """Where the cells of some lines lie. at: which lines they are, those with as many cells as headings and nothing that
-    needs a closer look (so no NUL); count: of all lines; tail: the layout's."""
+    needs a closer look (so no NUL); count: of all lines; tail: the layout's; nothing: words that need a closer look."""
 
-    def __init__(self, block: bytes, delimiter: bytes, width: int, tail: list[bytes]) -> None:
+    def __init__(
+        self, block: bytes, delimiter: bytes, width: int, tail: list[bytes], nothing: Sequence[bytes] = ()
+    ) -> None:
         self._text = text = block if block.endswith(b"\n") else block + b"\n"
         self._width, self._tail = width, tail
         signs = np.frombuffer(text, dtype=np.uint8)
@@ -60,6 +62,9 @@ class _Grid:
         for sign in {b"\\", b"\0", b"\t"} - {delimiter}:
             if sign in text:
                 fit[np.searchsorted(ends, np.flatnonzero(signs == sign[0]))] = False
+        for word in nothing:
+            if word in text:
+                fit[np.searchsorted(ends, [found.start() for found in re.finditer(re.escape(word), text)])] = False
         self.count = len(ends)
         self.at = np.flatnonzero(fit)
         self._first: Numbers = starts[fit]
@@ -143,6 +148,7 @@ class PlainLane:
         cell = [layout.cell_of[name] for name in layout.names]
         self._runs = _side_by_side(cell[: layout.plain], layout.width)
         self._tail = [value.encode() for value in layout.tail]
+        self._nothing = sorted(word.encode() for word in layout.feed.blank)
         self._codes = [cell[at] for at in codes]
         self._persons = [(cell[at], None if type_at is None else cell[type_at]) for at, type_at in persons]
         self._good: set[bytes] = set()
@@ -164,7 +170,7 @@ class PlainLane:
 
     def lines(self, first: int, block: bytes, delimiter: bytes) -> list[bytes | None]:
         """The COPY line of each line of a block, None for those that must go the long way. first: number of the first."""
-        grid = _Grid(block, delimiter, self._layout.width, self._tail)
+        grid = _Grid(block, delimiter, self._layout.width, self._tail, self._nothing)
         grid.leave(self._leaving(grid))
         lines = self._made(first, grid)
         if len(lines) == grid.count:

@@ -73,13 +73,15 @@ def sources() -> Registry:
     return load(Path(__file__).parents[2])
 
 
-def lines_of(content: bytes, *, short: bool, processes: int = 1) -> tuple[bytes, Tally, list[str]]:
+def lines_of(
+    content: bytes, *, short: bool, processes: int = 1, department: str = "mzj", name: str = "permit"
+) -> tuple[bytes, Tally, list[str]]:
     registry = sources()
-    feed = registry.feed("mzj", "permit")
+    feed = registry.feed(department, name)
     tally = Tally()
     keys = PersonKeys(b"h" * 32, b"c" * 32, "test")
     delivered = Delivered(
-        registry, feed, registry.kinds["permit"], keys, CodeBook(), tally, "2026-11-20T12:00:00+08:00", ZONE
+        registry, feed, registry.kinds[feed.kind], keys, CodeBook(), tally, "2026-11-20T12:00:00+08:00", ZONE
     )  # fmt: skip
     found, columns = b"", []
     for section in read(io.BytesIO(content), feed, "csv", "utf-8"):
@@ -201,6 +203,52 @@ def test_ordinary_rows_do_take_the_short_way(monkeypatch: pytest.MonkeyPatch, qu
     content = document([row | {"XK_WSH": f"汕许〔2026〕{n}号"} for n in range(1000)], quoting)
     assert lines_of(content, short=True)[1].rows == 1000
     assert sum(taken) >= 790
+
+
+REGISTRATION = ["name", "code", "registrationDay", "character", "capital", "address"]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["甲公司", "乙N/A公司"]),
+            *[st.sampled_from(["", "N/A", " N/A　", "n/a", "/", "NN/A", "汕头,龙湖"])] * (len(REGISTRATION) - 1),
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    _quoting,
+)
+@example([("甲公司", "N/A", "", "", "N/A", " N/A　"), ("甲公司", "", "", "", "", "")], csv.QUOTE_MINIMAL)
+def test_words_that_stand_for_nothing_are_found_on_both_ways(
+    monkeypatch: pytest.MonkeyPatch, rows: list[tuple[str, ...]], quoting: Literal[0, 1]
+) -> None:
+    monkeypatch.setattr(delimited, "_WORTH_IT", 1)
+    monkeypatch.setattr(delimited, "_FIRST_LINES", 1)
+    out = io.StringIO(newline="")
+    csv.writer(out, quoting=quoting).writerows([REGISTRATION, *rows])
+    content = out.getvalue().encode()
+    short, long = (lines_of(content, short=way, department="sjgj", name="registration") for way in (True, False))
+    assert short == long
+    assert short[1].rows == len(rows)
+
+
+def test_rows_of_a_feed_with_words_for_nothing_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited, "_FIRST_LINES", 1)
+    ways: list[bool] = []
+    original = plain.PlainLane.lines
+
+    def kept(self: plain.PlainLane, first: int, block: bytes, delimiter: bytes) -> list[bytes | None]:
+        made = original(self, first, block, delimiter)
+        ways.extend(line is not None for line in made)
+        return made
+
+    monkeypatch.setattr(plain.PlainLane, "lines", kept)
+    rows = ["甲公司,91440500MA4X022965,2020-01-01,有限责任公司,壹万元,汕头"] * 9
+    content = "\n".join([",".join(REGISTRATION), *rows, rows[0].replace("汕头", "N/A")]).encode()
+    lines_of(content, short=True, department="sjgj", name="registration")
+    assert ways == [True] * 9 + [False]
 
 
 @settings(max_examples=100, deadline=None)
