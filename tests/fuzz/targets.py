@@ -7,7 +7,7 @@ does not hold, is a finding. tests/unit/test_fuzz_corpus.py gives every kept inp
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from unittest.mock import patch
 from creditflow.identity.codes import resident_id_check, uscc_ok
 from creditflow.identity.masking import holds_personal_number, mask_text
 from creditflow.identity.normal import normal_code
-from creditflow.readers import ReadError, Row, detect_format, json_records, read, xml_records
+from creditflow.readers import PlainLines, ReadError, Row, delimited, detect_format, json_records, read, xml_records
 from creditflow.registry import Feed, load
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -47,17 +47,32 @@ def _reader(form: str, content: bytes) -> None:
             at_once = _told(form, content)
             with patch.object(module, limit, 0):
                 assert at_once == _told(form, content), "records read at once are those read one by one"
+    if form == "csv":
+        with patch.multiple(delimited, BLOCK=200, _FIRST_LINES=2, _WORTH_IT=1):
+            assert _told(form, content, plain=True) == _told(form, content), "plain lines say what their text says"
 
 
-def _told(form: str, content: bytes) -> tuple[list[Row], str | None]:
-    """(the rows of a delivery, the code of what ended it)."""
+def _told(form: str, content: bytes, *, plain: bool = False) -> tuple[list[Row], str | None]:
+    """(the rows of a delivery, the code of what ended it). plain: of a CSV, as runs of lines as far as they are plain."""
     rows: list[Row] = []
     try:
         for section in read(io.BytesIO(content), _feed(), form, "utf-8"):
-            rows.extend(section.rows)
+            if not plain or section.pieces is None:
+                rows.extend(section.rows)
+                continue
+            for piece in section.pieces:
+                rows.extend(_of_lines(piece) if isinstance(piece, PlainLines) else [piece])
     except ReadError as problem:
         return rows, problem.code
     return rows, None
+
+
+def _of_lines(piece: PlainLines) -> Iterator[Row]:
+    """The rows of plain lines, as landing makes them of those it has to look at."""
+    for number, line in enumerate(piece.block.splitlines(), piece.first):
+        cells = [cell.decode("utf-8") for cell in line.split(piece.delimiter)]
+        if any(cell and not cell.isspace() for cell in cells):
+            yield number, cells
 
 
 def _identity(content: bytes) -> None:
