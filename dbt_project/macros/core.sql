@@ -193,10 +193,10 @@
     {%- endif %}
 {%- endmacro %}
 
-{# Whether anything in force is said about records of a kind; true where nobody can ask: while parsing, and in a unit test,
-   whose effects are rows of its own. #}
+{# Whether anything in force is said about records of a kind; true where nobody can ask: while parsing, in a unit test,
+   whose effects are rows of its own, and where a model is compiled and nothing was ever built. #}
 {% macro any_effect(kind, effect) -%}
-    {%- if not execute or effect.is_cte -%}{{ return(true) }}{%- endif -%}
+    {%- if not execute or effect.is_cte or load_cached_relation(effect) is none -%}{{ return(true) }}{%- endif -%}
     {%- set found = run_query(
         'select 1 from ' ~ effect ~ " where target_kind = '" ~ kind ~ "' and known_to_build = " ~ open_build() ~ ' limit 1'
     ) -%}
