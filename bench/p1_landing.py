@@ -184,7 +184,7 @@ def _xlsx(path: Path, headings: list[str], records: list[list[str]]) -> Path:
     return path
 
 
-def run(rows: int = 1_000_000, rounds: int = 3) -> dict[str, Any]:
+def run(rows: int, rounds: int) -> dict[str, Any]:
     """P1 and P3 on a server of their own. Returns {"P1": ..., "P3": ...}."""
     with own_server() as (settings, registry):
         source = write_csv(settings.home / "source", rows, kind="permit", faults=False)

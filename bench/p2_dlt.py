@@ -61,7 +61,7 @@ def peer(settings: Settings, source: Path) -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def run(rows: int = 1_000_000, rounds: int = 3) -> dict[str, Any]:
+def run(rows: int, rounds: int) -> dict[str, Any]:
     """P2 on a server of its own."""
     environment()
     with own_server() as (settings, registry):

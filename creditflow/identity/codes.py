@@ -82,7 +82,6 @@ def reg_no_ok(number: str) -> bool:
 
 _resident_shape = re.compile("[1-9][0-9]{16}[0-9X]").fullmatch
 _resident_15_shape = re.compile("[1-9][0-9]{14}").fullmatch
-RESIDENT_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _RESIDENT_CHECKS = "10X98765432"
 
 

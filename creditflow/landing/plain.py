@@ -3,7 +3,8 @@
 Promises
 - A row takes this way only when nothing at all has to be done to it but be put in order: every code in its written
   form, every looked-up value meaning itself, operation and change time in the forms already seen, no character that
-  COPY or text gives a meaning, no word of the feed that stands for nothing. Every other row is handed back and goes the way of all rows.
+  COPY or text gives a meaning, no word of the feed that stands for nothing. Every other row is handed back and goes
+  the way of all rows.
 - The line is byte for byte the one that the long way makes; a property test proves it.
 - Where cells begin and end is found for a whole block at once; only cells that somebody looks at become objects, and
   columns that stand side by side in file and table are copied together.

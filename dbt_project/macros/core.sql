@@ -143,19 +143,7 @@
 {% macro effects_on(kind, records, authority=none) -%}
     {%- set effect = ref('core_effect') -%}
     {%- if not any_effect(kind, effect) %}
-    select
-        null::uuid as record_id,
-        null::date as repaired_on,
-        null::date as effect_withdrawn_on,
-        null::date as effect_deleted_on,
-        null::date as upheld_on,
-        null::boolean as objected,
-        null::boolean as publication_hold,
-        null::text as decided_severity,
-        null::text as decided_regime,
-        null::text as decided_notice_date,
-        null::text as decided_nominee
-    where false
+    {{ no_effects() }}
     {%- else %}
     select
         h.record_id,
@@ -191,6 +179,23 @@
     ) as h
     group by h.record_id
     {%- endif %}
+{%- endmacro %}
+
+{# As `effects_on`, of records that nothing is ever said about: decisions, receipts and the like. #}
+{% macro no_effects() -%}
+    select
+        null::uuid as record_id,
+        null::date as repaired_on,
+        null::date as effect_withdrawn_on,
+        null::date as effect_deleted_on,
+        null::date as upheld_on,
+        null::boolean as objected,
+        null::boolean as publication_hold,
+        null::text as decided_severity,
+        null::text as decided_regime,
+        null::text as decided_notice_date,
+        null::text as decided_nominee
+    where false
 {%- endmacro %}
 
 {# Whether anything in force is said about records of a kind; true where nobody can ask: while parsing, in a unit test,

@@ -20,15 +20,7 @@ identified as (
 ),
 
 affected as (
-    select
-        null::uuid as record_id,
-        null::date as repaired_on,
-        null::date as effect_withdrawn_on,
-        null::date as effect_deleted_on,
-        null::date as upheld_on,
-        null::boolean as objected,
-        null::boolean as publication_hold
-    where false
+    {{ no_effects() }}
 ),
 
 final as (
