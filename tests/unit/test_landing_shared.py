@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from creditflow.landing.shared import _MEMORY as MEMORY
 from creditflow.landing.shared import WorkerLost, shared_out
 
 HERE = os.getpid()
@@ -45,6 +46,29 @@ def test_results_come_in_order_from_no_more_processes_than_allowed(processes: in
     others = {who for _, who in results} - {os.getpid()}
     assert len(others) == (0 if processes == 1 else min(processes, max(count - 2, 0)))
     assert {who for _, who in results[:2]} <= {os.getpid()}, "the first ones are done here"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"",
+        b"short",
+        b"x" * MEMORY,
+        b"x" * (MEMORY + 1),
+        (),
+        (b"", 1, b"y" * 100_000, None),
+        (b"x" * (MEMORY - 1), b"y" * 2, b"z"),
+        (7, b"x" * (MEMORY + 1), "字", b"z"),
+        [(1, ["甲", ""])],
+        0,
+        None,
+    ],
+    ids=lambda piece: str(piece)[:20],
+)
+def test_whatever_is_passed_arrives_as_it_was(piece: object) -> None:
+    """In the shared memory as far as it goes, else through the pipe; the memory is used again for every piece."""
+    back = shared_out(lambda given: given, iter([b"before" * 9, piece, (b"behind", 1), piece]), 2, alone=0)
+    assert list(back) == [b"before" * 9, piece, (b"behind", 1), piece]
 
 
 def test_a_fault_of_the_pieces_comes_after_what_was_before_it() -> None:
