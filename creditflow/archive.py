@@ -25,6 +25,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
@@ -511,8 +512,14 @@ class _Shelf:
         with self._clear(draft):
             self._fs.makedirs(folder, exist_ok=True)
             with self._fs.open(draft, "wb") as out:
-                for chunk in chunks:
-                    out.write(chunk)
+                with ThreadPoolExecutor(1) as writer:  # one chunk is written while the next is read, hashed or sealed
+                    written: Future[object] | None = None
+                    for chunk in chunks:
+                        if written is not None:
+                            written.result()
+                        written = writer.submit(out.write, chunk)
+                    if written is not None:
+                        written.result()
                 out.flush()
                 if hasattr(out, "fileno"):
                     os.fsync(out.fileno())

@@ -128,6 +128,8 @@ def normal_code(text: str) -> str:
 
     Half width, upper case, without blanks and hyphens. Nothing is repaired: a letter O stays a letter O.
     """
+    if text.isascii() and text.isalnum() and text == text.upper():
+        return text
     return _code_changes.sub(lambda found: CODE_MAP[found[0]], text)
 
 

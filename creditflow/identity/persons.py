@@ -100,7 +100,8 @@ class PersonKeys:
 
     def _returned(self, text: str) -> str:
         """The number behind a ciphertext of ours: a return workbook carries it in place of the number."""
-        if text.partition(":")[0] not in (self._key_id, *self._previous):
+        key_id, mark, _ = text.partition(":")
+        if not mark or (key_id != self._key_id and key_id not in self._previous):
             return text
         try:
             return self.reveal(text)

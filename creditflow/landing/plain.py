@@ -69,7 +69,7 @@ class _Grid:
         self.count = len(ends)
         self.at = np.flatnonzero(fit)
         self._first: Numbers = starts[fit]
-        self._stops = stops[np.repeat(fit, cells)].reshape(-1, width)
+        self._stops = (stops if len(self.at) == self.count else stops[np.repeat(fit, cells)]).reshape(-1, width)
         self._columns: dict[int, Column] = {}
 
     def column(self, cell: int) -> Column:
@@ -95,6 +95,17 @@ class _Grid:
             return list(range(len(self.at))) if self._tail[cell - self._width] else []
         return list(np.flatnonzero(self._starts(cell) != self._stops[:, cell]).tolist())
 
+    def values(self, cell: int) -> Column:
+        """What a cell holds in any line, in no order; a cell that is mostly blank costs only what it holds."""
+        if cell >= self._width:
+            return self._tail[cell - self._width : cell - self._width + 1]
+        if cell not in self._columns:
+            starts, stops = self._starts(cell), self._stops[:, cell]
+            filled = np.flatnonzero(starts != stops)
+            if 2 * len(filled) < len(stops):
+                return self._gathered(starts[filled], stops[filled])
+        return self.column(cell)
+
     def _starts(self, cell: int) -> Numbers:
         if cell == 0:
             return self._first
@@ -102,11 +113,13 @@ class _Grid:
         return behind
 
     def _cells(self, cell: int) -> Column:
-        """Narrow ones are gathered at once as NumPy's byte strings, which end where their NULs begin."""
         if cell >= self._width:
             return [self._tail[cell - self._width]] * len(self.at)
-        text, starts, stops = self._text, self._starts(cell), self._stops[:, cell]
-        lengths = stops - starts
+        return self._gathered(self._starts(cell), self._stops[:, cell])
+
+    def _gathered(self, starts: Numbers, stops: Numbers) -> Column:
+        """What stands between the places. Narrow cells at once, as NumPy's byte strings, which end where their NULs begin."""
+        text, lengths = self._text, stops - starts
         longest = int(lengths.max(initial=0))
         if longest == 0:
             return [b""] * len(lengths)
@@ -152,7 +165,6 @@ class PlainLane:
         self._nothing = sorted(word.encode() for word in layout.feed.blank)
         self._codes = [cell[at] for at in codes]
         self._persons = [(cell[at], None if type_at is None else cell[type_at]) for at, type_at in persons]
-        self._good: set[bytes] = set()
         self._identifying: set[bytes] = set()
         self._lookups: list[tuple[int, set[bytes], Meaning]] = [
             (cell[at], set(), meaning) for at, meaning in meanings(layout)
@@ -189,11 +201,8 @@ class PlainLane:
             if values:
                 leaving.update(number for number, value in enumerate(column) if value in values)
 
-        if len(self._good) > CACHE_LIMIT:
-            self._good.clear()
-            self._identifying.clear()
-        bad = self._not_good(set().union(*map(grid.column, self._codes)) - self._good)
-        for at in self._codes:
+        bad = self._not_good(set().union(*map(grid.values, self._codes)))
+        for at in self._codes if bad else ():
             leave(grid.column(at), bad)
         for at, same, meaning in self._lookups:
             column = grid.column(at)
@@ -221,21 +230,18 @@ class PlainLane:
                 )
         return leaving
 
-    def _not_good(self, unseen: set[bytes]) -> set[bytes]:
-        """Of codes not met before, those that are not in their written form, or are personal numbers."""
-        long = [raw for raw in unseen if len(raw) == 18]
-        identifying = set(compress(long, uscc_ok_many(long)))
-        self._identifying |= identifying
-        self._good |= identifying
+    def _not_good(self, found: set[bytes]) -> set[bytes]:
+        """Of a block's codes, those that are not in their written form, or are personal numbers. A block's are judged without
+        regard to those before: a set of so many codes that some come again is slower to ask."""
+        long = [raw for raw in found if len(raw) == 18]
+        self._identifying.clear()
+        self._identifying.update(compress(long, uscc_ok_many(long)))
         codes, bad = self._delivered.codes, set()
-        for raw in unseen - identifying:
+        for raw in found - self._identifying:
             if not raw or (len(raw) not in (15, 18, 20) and _written(raw)):
-                self._good.add(raw)
                 continue
             code = raw.decode()
-            if (len(code) == 15 and codes.valid(code)) or codes.normal(code) == code:
-                self._good.add(raw)
-            else:
+            if not (len(code) == 15 and codes.valid(code)) and codes.normal(code) != code:
                 bad.add(raw)
         return bad
 
@@ -272,7 +278,7 @@ class PlainLane:
         return list(
             map(
                 b"\t".join,
-                zip(written, sequences, keys, contents, *fields, [text + b"\n" for text in data], strict=True),
+                zip(written, sequences, keys, contents, *fields, data, strict=True),
             )
         )
 
