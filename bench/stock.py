@@ -3,7 +3,8 @@
 Promises
 - The files depend on the number of rows alone. A year is what the sandbox renders for one feed; the years before it are the
   same decisions with all their dates and document numbers that many years earlier, so every year's records are its own.
-  Registrations keep their holders: each year brings a newer version of them.
+  Registrations keep their holders: each year brings a newer version of them. Who is on a register until the fault is
+  corrected left it before being entered anew: entries of the years before carry the day on which they ended.
 - Every step is a command of its own, `creditflow drop`, `gate`, `build`, `publish`, with its process start, and its peak of
   memory is that of the largest process it was or waited for.
 """
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.nights import PROJECT
+from creditflow.identity.normal import parse_date
 from creditflow.settings import Settings
 from sandbox.bulk import write_csv
 
@@ -46,6 +48,9 @@ DELTA = (("sjgj", "permit", 0.7), ("gaj", "penalty", 0.3))
 """What changes in a night: (department, feed, its share)."""
 NEW = 0.3
 """Share of the night's rows that are new records; the others are new versions of known ones."""
+
+UNTIL_CORRECTED = ("abnormal_entry", "lr_rq", "yc_rq", "GXSJ")
+"""(feed, headings of the days of entry and of leaving, and of the time of change) of registers that are left by correction."""
 
 _CHUNK = 1 << 24
 _YEAR = re.compile("(?<=4405|_FEE)20[0-4][0-9]|(?<![0-9A-Z])20[0-4][0-9](?=/|-|年|〕|\\)|第|,)".encode())
@@ -81,6 +86,8 @@ def five_years(folder: Path, rows: int) -> list[Feed]:
         files = [newest]
         for back in range(1, YEARS):
             files.insert(0, _earlier(newest, folder / f"year_{back}", back))
+            if kind == UNTIL_CORRECTED[0]:
+                _all_left(files[0])
         feeds.append(Feed(department, kind, tuple(files)))
     return feeds
 
@@ -95,6 +102,18 @@ def _earlier(newest: Path, folder: Path, years: int) -> Path:
         while lines := source.readlines(_CHUNK):
             out.write(_YEAR.sub(lambda found: then[found[0]], b"".join(lines)))
     return path
+
+
+def _all_left(path: Path) -> None:
+    """Let every entry that names its day end 30 to 329 days later."""
+    rows = list(_rows(path))
+    entered, left, changed = (rows[0].index(heading) for heading in UNTIL_CORRECTED[1:])
+    for number, row in enumerate(rows):
+        if len(row) == len(rows[0]) and (day := parse_date(row[entered])):
+            end = day + dt.timedelta(days=30 + number * 7 % 300)
+            row[left], row[changed] = f"{end:%Y/%m/%d}", f"{end} 17:00:00"
+    with path.open("w", encoding="utf-8", newline="") as out:
+        csv.writer(out).writerows(rows)
 
 
 def night_of_changes(feeds: list[Feed], folder: Path, rows: int) -> list[Feed]:
