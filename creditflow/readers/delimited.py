@@ -26,6 +26,7 @@ from creditflow.readers.table import ROW_NUMBER, PlainLines, Row, Section, secti
 from creditflow.registry import Feed
 
 BLOCK = 1 << 19
+_PART = 1 << 15
 MAX_LINE = 16_000_000
 MAX_FIELD = 1_000_000
 _FIRST_LINES = 200
@@ -222,8 +223,12 @@ def _ends(block: bytes) -> int:
 
 
 def _is_utf8(block: bytes) -> bool:
+    """Read by parts that stay in the processor's caches: the text itself is not wanted."""
+    whole, at = memoryview(block), 0
     try:
-        block.decode("utf-8")
+        while at < len(block):
+            part = whole[at : at + _PART]
+            at += codecs.utf_8_decode(part, "strict", at + _PART >= len(block))[1]
     except UnicodeDecodeError:
         return False
     return True

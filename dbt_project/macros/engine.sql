@@ -29,14 +29,15 @@
     {{ return(env_var('CREDITFLOW_CODE_IN_PLACE', 'no') == 'yes') }}
 {%- endmacro %}
 
-{# A real, unlogged table from a query; distributed by `key` where the engine distributes. #}
+{# A real, unlogged table from a query; distributed by `key` where the engine distributes. It lives for one build and is
+   analyzed by it: autovacuum would do the same once more, and hold up whoever drops it. #}
 {% macro create_unlogged_as(relation, key, sql) -%}
     {%- if is_distributed() and key %}
         {%- do run_query("create unlogged table " ~ relation ~ " as select * from (" ~ sql ~ ") as q limit 0") -%}
         {%- do distribute(relation, key) -%}
         insert into {{ relation }} select * from ({{ sql }}) as q
     {%- else %}
-        create unlogged table {{ relation }} as
+        create unlogged table {{ relation }} with (autovacuum_enabled = false) as
         {{ sql }}
     {%- endif %}
 {%- endmacro %}

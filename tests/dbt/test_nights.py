@@ -40,6 +40,13 @@ def test_a_night_without_news_changes_nothing(story: Story) -> None:
     assert same == NAMES - {"build"}
 
 
+def test_what_a_large_build_worked_with_is_given_back(story: Story) -> None:
+    """In this story every build counts as large."""
+    tables = [name for (name,) in story.landed.execute("select tablename from pg_tables where schemaname = 'staging'")]
+    assert "penalty" in tables
+    assert [name for name in tables if story.landed.execute(f"select 1 from staging.{name} limit 1")] == []
+
+
 def test_scores_of_the_first_night(story: Story) -> None:
     expected = {
         uscc(1): (840, "B"),  # general, five months: 75 % of 40; social insurance arrears 40; 900 - 30 - 40 = 830
